@@ -1,0 +1,1 @@
+"""Texts patients around a treatment session, and understands what they answer."""

@@ -1,0 +1,1 @@
+"""Ways to the phone network: each speaks the domain's words outwards."""

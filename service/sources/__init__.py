@@ -1,0 +1,1 @@
+"""Where treatment sessions come from."""

@@ -1,0 +1,1 @@
+"""The specification, as tables and properties; the folders mirror the floors."""

@@ -1,0 +1,1 @@
+"""Commands, checked by what they print and how they exit."""

@@ -1,0 +1,1 @@
+"""Use cases, checked on a real database with a pretend phone network."""

@@ -1,0 +1,1 @@
+"""Gateways, checked against fakes that speak HTTP."""

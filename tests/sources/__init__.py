@@ -1,0 +1,1 @@
+"""Readers of sessions, checked on sample files."""

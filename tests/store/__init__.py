@@ -1,0 +1,1 @@
+"""Queries, checked on SQLite and PostgreSQL."""

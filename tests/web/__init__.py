@@ -1,0 +1,1 @@
+"""HTTP, checked through the application."""
