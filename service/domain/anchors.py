@@ -1,0 +1,147 @@
+"""Where a step hangs in time: the moment of its event, when that became known, its offset, its end, its hours."""
+
+from datetime import date, datetime, time, timedelta
+from typing import assert_never
+from zoneinfo import ZoneInfo
+
+from service.domain.careplan import (
+    Anchor,
+    CareDayEnd,
+    DaysAt,
+    Evening,
+    Minutes,
+    Offset,
+    Step,
+    Urgency,
+    UselessAfter,
+)
+from service.domain.case import Case, SessionFacts
+from service.domain.windows import Window, local_day, resolve_local
+
+EVENING_FROM, EVENING_TO, CARE_DAY_ENDS = time(20, 0), time(20, 45), time(21, 0)
+EVENING_AFTER = timedelta(hours=2)
+
+
+def anchor_moment(step: Step, session: SessionFacts | None, case: Case) -> datetime | date | None:
+    """When the step's event happened; None where it did not, so that the step is not wanted.
+
+    The anchor ``due`` is a day, every other a moment.
+    """
+    if session is None:
+        return case.patient.added_at if step.anchor is Anchor.PATIENT_ADDED else case.patient.consented_at
+    return _session_anchor(step.anchor, session, case)
+
+
+def _session_anchor(anchor: Anchor, session: SessionFacts, case: Case) -> datetime | date | None:
+    booked, completed = session.status == "booked", session.status == "completed"
+    match anchor:
+        case Anchor.BOOKED:
+            return session.booked_at if booked else None
+        case Anchor.MOVED:
+            return session.moved_at if booked and session.moves else None
+        case Anchor.CANCELLED:
+            return session.cancelled_at if session.status == "cancelled" and session.cancels else None
+        case Anchor.NO_SHOW:
+            return session.no_show_at if session.status == "no_show" else None
+        case Anchor.SESSION_START:
+            return session.start if booked else None
+        case Anchor.COMPLETED:
+            return session.completed_at if completed and case.is_latest(session) else None
+        case Anchor.DUE:
+            return case.due_day(session) if completed and case.is_latest(session) else None
+        case _:
+            return None
+
+
+def known_at(step: Step, session: SessionFacts | None, case: Case) -> datetime | None:
+    """When the step could be wanted at the earliest, whatever its own time says: before that nobody could send.
+
+    The service must have learned of the event, the patient be textable, and a session booked meanwhile be off again.
+    """
+    moments = [case.patient.textable_since] if step.needs_consent else []
+    if session is not None:
+        learned = {
+            Anchor.SESSION_START: (session.booked_at, session.moved_at),
+            Anchor.COMPLETED: (session.completion_known_at,),
+            Anchor.DUE: (session.completion_known_at,),
+        }
+        moments.extend(learned.get(step.anchor, ()))
+        if "not_rebooked" in step.conditions:
+            moments.extend(case.let_go_at(session))
+    return max((moment for moment in moments if moment is not None), default=None)
+
+
+def identity(step: Step, session: SessionFacts | None, case: Case) -> str:
+    """What makes a planned text this one and no other."""
+    if session is None:
+        return f"patient:{case.patient.id}:{step.key}"
+    if step.anchor is Anchor.CANCELLED:
+        n = session.cancels
+    elif step.anchor is Anchor.MOVED or step.again_after_move:
+        n = session.moves
+    else:
+        n = 0
+    return f"plan:{session.id}:{step.key}:{n}"
+
+
+def at_offset(offset: Offset | CareDayEnd, anchor: datetime | date, zone: ZoneInfo) -> datetime:
+    """The moment an offset points to. ``Evening`` gives its time even when that is too late."""
+    day = local_day(anchor, zone) if isinstance(anchor, datetime) else anchor
+    match offset:
+        case DaysAt(days, at):
+            return resolve_local(day + timedelta(days=days), at, zone)
+        case CareDayEnd():
+            return resolve_local(day, CARE_DAY_ENDS, zone)
+        case Evening():
+            return max(resolve_local(day, EVENING_FROM, zone), _moment(anchor, zone) + EVENING_AFTER)
+        case Minutes(minutes):
+            return _moment(anchor, zone) + timedelta(minutes=minutes)
+        case _:
+            assert_never(offset)
+
+
+def _moment(anchor: datetime | date, zone: ZoneInfo) -> datetime:
+    return anchor if isinstance(anchor, datetime) else resolve_local(anchor, time(0, 0), zone)
+
+
+def permission(step: Step, case: Case) -> tuple[Window, ZoneInfo] | None:
+    """In which hours, on whose clock, the step may be sent; None where clinic and step never meet.
+
+    Aftercare of the day keeps its own hours on the clinic's clock: the patient was there.
+    """
+    if step.urgency is Urgency.CARE:
+        return step.window, case.clinic.zone
+    both = step.window.meet(case.clinic.window)
+    return None if both is None else (both, case.patient.zone or case.clinic.zone)
+
+
+def is_direct_reply(step: Step, case: Case) -> bool:
+    """Whether the step answers a text that just came: it then keeps no hours."""
+    return step.direct_reply_if_texted and case.patient.consented_by_text
+
+
+def expiry(useless: UselessAfter | None, session: SessionFacts | None, case: Case) -> datetime | None:
+    """From when on the step is no use; None: it never expires, or the anchor it counts from is not known."""
+    if useless is None:
+        return None
+    anchors: dict[Anchor, datetime | date | None] = {
+        Anchor.PATIENT_ADDED: case.patient.added_at,
+        Anchor.CONSENTED: case.patient.consented_at,
+    }
+    if session is not None:
+        anchors |= {
+            Anchor.BOOKED: session.booked_at,
+            Anchor.MOVED: session.moved_at,
+            Anchor.CANCELLED: session.cancelled_at,
+            Anchor.SESSION_START: session.start,
+            Anchor.COMPLETED: session.completed_at,
+            Anchor.NO_SHOW: session.no_show_at,
+            Anchor.DUE: case.due_day(session),
+        }
+    anchor = anchors.get(useless.anchor)
+    return None if anchor is None else at_offset(useless.offset, anchor, case.clinic.zone)
+
+
+def too_late_for_evening(moment: datetime, zone: ZoneInfo) -> bool:
+    """Whether an ``Evening`` time lies after 20:45 on the day of completion: the patient may be asleep."""
+    return moment > resolve_local(local_day(moment - EVENING_AFTER, zone), EVENING_TO, zone)
