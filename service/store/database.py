@@ -1,0 +1,78 @@
+"""Opening the database, the same way for every program: engine, sessions, schema."""
+
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.orm import Session, sessionmaker
+
+PROJECT = Path(__file__).resolve().parents[2]
+READ_ONLY = "aftercare_read_only"
+BUSY_MS = 15_000
+
+
+def create_engine_for(url: str) -> Engine:
+    """An engine for a database URL; plain ``postgresql://`` means psycopg 3."""
+    if url.startswith("postgresql://"):
+        url = "postgresql+psycopg://" + url.removeprefix("postgresql://")
+    if url.startswith("sqlite"):
+        return _sqlite(url)
+    return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=40)
+
+
+def session_factory(engine: Engine) -> sessionmaker[Session]:
+    """Sessions whose objects stay readable after commit: flows hand plain values on."""
+    return sessionmaker(engine, expire_on_commit=False)
+
+
+def read_only(db: Session) -> Session:
+    """Say, before its first statement, that ``db`` only reads: on SQLite it then waits for no writer."""
+    db.connection(execution_options={READ_ONLY: True})
+    return db
+
+
+def upgrade(engine: Engine, revision: str = "head") -> None:
+    """Bring the schema to ``revision``."""
+    with engine.begin() as connection:
+        command.upgrade(_alembic(connection), revision)
+
+
+def downgrade(engine: Engine, revision: str) -> None:
+    """Take the schema back to ``revision``; ``base`` is the empty database."""
+    with engine.begin() as connection:
+        command.downgrade(_alembic(connection), revision)
+
+
+def revisions(engine: Engine) -> tuple[str | None, str | None]:
+    """The revision the database has, and the one that this version of the service needs."""
+    with engine.connect() as connection:
+        has = MigrationContext.configure(connection).get_current_revision()
+    return has, ScriptDirectory.from_config(Config(PROJECT / "alembic.ini")).get_current_head()
+
+
+def _alembic(connection: Connection) -> Config:
+    config = Config(PROJECT / "alembic.ini")
+    config.attributes["connection"] = connection
+    return config
+
+
+def _sqlite(url: str) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": BUSY_MS / 1000, "check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", f"busy_timeout={BUSY_MS}"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A writer that starts as a reader and upgrades later can fail where waiting would have helped.
+        reads = connection.get_execution_options().get(READ_ONLY)
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+    return engine

@@ -1,0 +1,175 @@
+"""The schedule: which messages are due, who holds them, and the moves from state to state.
+
+Whoever changes a state says which one it found: where somebody else was first, nothing is changed and False comes back.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Select, exists, func, literal_column, or_, select, update
+from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import set_committed_value
+
+from service.domain import rates
+from service.domain.careplan import Urgency
+from service.domain.errors import AftercareError
+from service.domain.lifecycle import MOVES, State
+from service.store.inserts import insert_missing
+from service.store.tables import Message, PhoneNumber, SendAttempt, Sender
+
+# Spelled out and not bound, so that both databases see that the partial indexes hold all that is asked for.
+PLANNED = Message.state == literal_column("'planned'")
+SENDING = Message.state == literal_column("'sending'")
+
+PRIORITIES = sorted({urgency.priority for urgency in Urgency})
+MAYBE_SENT = or_(SendAttempt.outcome.is_(None), SendAttempt.outcome != "refused")
+
+
+class ForbiddenMoveError(AftercareError):
+    """The program asked for a move between states that the lifecycle does not have; nothing was changed."""
+
+    def __init__(self, message_id: int, found: str, to: State) -> None:
+        super().__init__(f"Message {message_id} can not go from '{found}' to '{to}'; it was left as it is.")
+
+
+def add_planned(db: Session, rows: Sequence[dict[str, Any]]) -> None:
+    """Write new messages, all with the same columns; one whose identity is there already stays as it is."""
+    insert_missing(db, Message, rows)
+
+
+def claim_due(db: Session, *, sender_id: int, priority: int, now: datetime, limit: int, token: str) -> list[Message]:
+    """Take up to ``limit`` due messages for sending, the longest due first; whoever asks at the same time gets others."""
+    due = (
+        select(Message.id)
+        .where(PLANNED, Message.sender_id == sender_id, Message.priority == priority, Message.attempt_at <= now)
+        .order_by(Message.attempt_at, Message.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .cte("due")
+    )
+    claim = (
+        update(Message)
+        .where(Message.id.in_(select(due.c.id)))
+        .values(state=State.SENDING, claim_token=token, claimed_at=now)
+        .returning(Message)
+        .execution_options(synchronize_session=False, populate_existing=True)
+    )
+    return sorted(db.scalars(claim), key=lambda message: (message.attempt_at, message.id))
+
+
+def settle(db: Session, message_id: int, *, token: str, values: Mapping[str, Any]) -> bool:
+    """Write how a claim ended, and give the claim back. False, and nothing is written, if the claim was lost meanwhile."""
+    settled = (
+        update(Message)
+        .where(Message.id == message_id, SENDING, Message.claim_token == token)
+        .values({"claim_token": None, **values})
+        .returning(Message.id)
+        .execution_options(synchronize_session=False)
+    )
+    return db.scalar(settled) is not None
+
+
+def change_state(db: Session, message: Message, to: State, *, reason: str | None = None, **values: Any) -> bool:
+    """Move ``message`` from the state it was read in; ``message`` then shows what was written.
+
+    False if it is no longer in that state. Raises :class:`ForbiddenMoveError` for a move that the lifecycle does not have.
+    """
+    if to not in MOVES[State(message.state)]:
+        raise ForbiddenMoveError(message.id, message.state, to)
+    written = {**values, "state": to, "reason": reason}
+    move = (
+        update(Message)
+        .where(Message.id == message.id, Message.state == message.state)
+        .values(written)
+        .returning(Message.id)
+        .execution_options(synchronize_session=False)
+    )
+    if db.scalar(move) is None:
+        return False
+    for column, value in written.items():
+        set_committed_value(message, column, value)
+    return True
+
+
+def stale_claims(db: Session, *, before: datetime, limit: int) -> list[Message]:
+    """Messages claimed before ``before`` and not settled, the oldest claim first, locked."""
+    return _locked(db, select(Message).where(SENDING, Message.claimed_at < before).order_by(Message.claimed_at), limit)
+
+
+def expired(db: Session, *, now: datetime, limit: int) -> list[Message]:
+    """Planned messages whose useful time has passed, locked."""
+    return _locked(db, select(Message).where(PLANNED, Message.expires_at <= now).order_by(Message.expires_at), limit)
+
+
+def next_due_at(db: Session) -> datetime | None:
+    """When the next message is to be looked at, over all senders; it may lie in the past. None: nothing is planned.
+
+    A sender that is ahead of its rate waits until it is not. Reads one entry of the claim index for each sender and
+    priority, however many messages there are.
+    """
+    earliest = [
+        select(Message.attempt_at)
+        .where(PLANNED, Message.sender_id == Sender.id, Message.priority == priority, Message.attempt_at.is_not(None))
+        .order_by(Message.attempt_at)
+        .limit(1)
+        .scalar_subquery()
+        for priority in PRIORITIES
+    ]
+    found = []
+    for free_at, *moments in db.execute(select(Sender.free_at, *earliest).select_from(Sender)):
+        due = min((moment for moment in moments if moment is not None), default=None)
+        if due is not None:
+            found.append(max(due, rates.opens_at(free_at)) if free_at else due)
+    return min(found, default=None)
+
+
+def senders_in_use(db: Session) -> list[Sender]:
+    """The senders that planned messages wait for."""
+    return list(
+        db.scalars(select(Sender).where(exists().where(PLANNED, Message.sender_id == Sender.id)).order_by(Sender.id))
+    )
+
+
+def sent_counts(db: Session, patient_ids: Collection[int], *, now: datetime) -> dict[int, tuple[int, int]]:
+    """How many texts that count for the caps each patient may have got in the last 24 hours and in the last 7 days."""
+    day, week = now - timedelta(hours=24), now - timedelta(days=7)
+    counts = (
+        select(SendAttempt.patient_id, func.count().filter(SendAttempt.started_at > day), func.count())
+        .where(SendAttempt.patient_id.in_(patient_ids), SendAttempt.started_at > week, SendAttempt.counts, MAYBE_SENT)
+        .group_by(SendAttempt.patient_id)
+    )
+    found = {patient_id: (of_day, of_week) for patient_id, of_day, of_week in db.execute(counts)}
+    return {patient_id: found.get(patient_id, (0, 0)) for patient_id in patient_ids}
+
+
+def same_text_since(
+    db: Session, *, patient_id: int, number: str, body_hash: str, since: datetime, other_than_message: int
+) -> bool:
+    """Whether this patient may have got exactly this text on this number since then, by another message."""
+    same = exists().where(
+        SendAttempt.number == number,
+        SendAttempt.started_at >= since,
+        SendAttempt.body_hash == body_hash,
+        SendAttempt.patient_id == patient_id,
+        SendAttempt.message_id != other_than_message,
+        MAYBE_SENT,
+    )
+    return bool(db.scalar(select(same)))
+
+
+def lock_numbers(db: Session, numbers: Collection[str]) -> dict[str, PhoneNumber]:
+    """Hold each number until the transaction ends, so that nobody else counts or sends texts to it meanwhile.
+
+    Always in the same order, so that two that need the same numbers wait for each other and never for ever.
+    """
+    ordered = sorted(set(numbers))
+    insert_missing(db, PhoneNumber, [{"number": number} for number in ordered])
+    held = select(PhoneNumber).where(PhoneNumber.number.in_(ordered)).order_by(PhoneNumber.number).with_for_update()
+    return {row.number: row for row in db.scalars(held, execution_options={"populate_existing": True})}
+
+
+def _locked(db: Session, messages: Select[Message], limit: int) -> list[Message]:
+    """The first of ``messages``; those that another worker holds are left to it."""
+    waiting = messages.limit(limit).with_for_update(skip_locked=True)
+    return list(db.scalars(waiting, execution_options={"populate_existing": True}))
