@@ -1,0 +1,57 @@
+"""The gateway to the pretend phone network: for trying the service out, for simulations and for tests."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+
+from service.domain.clock import Clock
+from service.domain.errors import AftercareError
+from service.domain.sms import InboundSms, Outcome, OutgoingSms, Receipt, ReceiptState, SmsGateway
+from service.gateways.simulated_network import AcceptedText, HeardText, NetworkConfig, SimulatedNetwork, Span
+from service.gateways.twilio_fields import read_inbound, read_receipt
+
+__all__ = ["AcceptedText", "HeardText", "NetworkConfig", "SimulatedGateway", "SimulatedNetwork", "Span"]
+
+
+class SimulatedGateway(SmsGateway):
+    """The network in this process, without HTTP between."""
+
+    def __init__(self, network: SimulatedNetwork, clock: Clock) -> None:
+        self._network = network
+        self._clock = clock
+
+    def send_batch(self, messages: Sequence[OutgoingSms]) -> Iterator[tuple[OutgoingSms, Outcome]]:
+        """Each text is handed over when its outcome is asked for."""
+        for message in messages:
+            yield message, self._network.submit(message, self._clock())
+
+    def receipts_for(self, provider_sids: Iterable[str]) -> Iterator[Receipt]:
+        """A text the network does not remember (another process took it) is delivered, as every text there is in the end."""
+        for sid in provider_sids:
+            now = self._clock()
+            if self._network.is_out(now):
+                return
+            yield read_receipt(self._report(sid, now))
+
+    def _report(self, sid: str, now: datetime) -> dict[str, str]:
+        if taken := self._network.accepted.get(sid):
+            return taken.report(taken.state(now)) | {"mid": str(taken.text.message_id)}
+        return {"MessageSid": sid, "MessageStatus": ReceiptState.DELIVERED.value}
+
+    def inbound_since(self, since: datetime) -> Iterator[InboundSms]:
+        """Raises during an outage: what was texted meanwhile is there afterwards."""
+        if self._network.is_out(self._clock()):
+            raise AftercareError(
+                "The pretend network is out. Texts from phones wait there; ask again from the same moment."
+            )
+        for heard in tuple(self._network.heard):
+            if heard.at >= since:
+                yield read_inbound(heard.fields)
+
+    def read_receipt(self, fields: Mapping[str, str]) -> Receipt:
+        return read_receipt(fields)
+
+    def read_inbound(self, fields: Mapping[str, str]) -> InboundSms:
+        return read_inbound(fields)
+
+    def close(self) -> None:
+        """Nothing is held open."""

@@ -1,0 +1,242 @@
+"""What every way to the phone network promises, checked on each of them against the same pretend network."""
+
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+
+from service.domain.errors import AftercareError
+from service.domain.segments import measure
+from service.domain.sms import Accepted, Blame, ReceiptState, Refused, Sender, Unknown
+from service.gateways.simulated import Span
+from tests.fakes.twilio_server import OUR_NUMBER, SERVICE_SID
+from tests.gateways.conftest import OURS, PATIENT, World, text, texts
+
+
+def test_two_thousand_texts_have_one_outcome_each_and_none_is_mixed_up(world: World) -> None:
+    batch = texts(2000)
+    outcomes = list(world.gateway.send_batch(batch))
+    assert Counter(message for message, _ in outcomes) == Counter(batch)
+    assert len(world.network.accepted) == 2000
+    for message, outcome in outcomes:
+        assert isinstance(outcome, Accepted)
+        taken = world.network.accepted[outcome.provider_sid].text
+        assert (taken.to, taken.body) == (message.to, message.body)
+
+
+def test_an_empty_batch_is_no_work(world: World) -> None:
+    assert list(world.gateway.send_batch([])) == []
+
+
+def test_a_text_given_twice_is_sent_twice_under_two_ids(world: World) -> None:
+    """Whether a text may go out again is decided above; down here nothing is guessed."""
+    outcomes = [outcome for _, outcome in world.gateway.send_batch([text(), text()])]
+    assert len({outcome.provider_sid for outcome in outcomes if isinstance(outcome, Accepted)}) == 2
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["a&b=c+d%20e#f", "Line one\nline two\r\nthree", "İğne öncesi 5 °C – ok?", "🙏🏽 gracias", '"\\{}[]~|€^', " x "],
+    ids=["signs of forms", "line ends", "Turkish", "emoji", "GSM extension", "blanks at the ends"],
+)
+def test_what_arrives_is_what_was_written(world: World, body: str) -> None:
+    [(_, outcome)] = world.gateway.send_batch([text(body=body)])
+    assert isinstance(outcome, Accepted)
+    assert world.network.accepted[outcome.provider_sid].text.body == body
+    assert outcome.segments == measure(body).segments
+
+
+@pytest.mark.parametrize("sender", [OURS, Sender(messaging_service=SERVICE_SID)], ids=["number", "service"])
+def test_a_text_leaves_from_the_sender_it_names(world: World, sender: Sender) -> None:
+    [(_, outcome)] = world.gateway.send_batch([text(sender=sender)])
+    assert isinstance(outcome, Accepted)
+    assert world.network.accepted[outcome.provider_sid].text.sender == sender
+
+
+def test_a_busy_network_takes_nothing_and_says_when_to_come_again(world: World) -> None:
+    world.behave(busy=1.0, retry_after_seconds=7)
+    for _, outcome in world.gateway.send_batch(texts(20)):
+        assert isinstance(outcome, Refused)
+        assert (outcome.blame, outcome.code, outcome.retry_after_seconds) == (Blame.RETRY, "20429", 7.0)
+    assert world.network.accepted == {}
+
+
+def test_after_a_burst_the_same_texts_go_out_once(world: World) -> None:
+    now = world.clock()
+    world.behave(bursts=[Span(now, now + timedelta(minutes=1))])
+    assert all(isinstance(outcome, Refused) for _, outcome in world.gateway.send_batch(texts(10)))
+    world.clock.forward(minutes=1)
+    assert all(isinstance(outcome, Accepted) for _, outcome in world.gateway.send_batch(texts(10)))
+    assert len(world.network.accepted) == 10
+
+
+@pytest.mark.parametrize(
+    ("number", "blame", "code"),
+    [
+        ("+15005550001", Blame.RECIPIENT, "21211"),
+        ("+15005550002", Blame.RECIPIENT, "21612"),
+        ("+15005550003", Blame.SENDER, "21408"),
+        ("+15005550004", Blame.OPTED_OUT, "21610"),
+        ("+15005550009", Blame.RECIPIENT, "21614"),
+    ],
+    ids=["impossible", "no route", "country not allowed", "opted out", "not a mobile"],
+)
+def test_numbers_that_are_always_refused(world: World, number: str, blame: Blame, code: str) -> None:
+    [(_, outcome)] = world.gateway.send_batch([text(to=number)])
+    assert isinstance(outcome, Refused)
+    assert (outcome.blame, outcome.code) == (blame, code)
+    assert outcome.reason
+    assert outcome.next_action
+    assert world.network.accepted == {}
+
+
+@pytest.mark.parametrize(
+    ("number", "blame", "code"),
+    [
+        ("+15005550001", Blame.SENDER, "21212"),
+        ("+15005550007", Blame.SENDER, "21606"),
+        ("+15005550008", Blame.RETRY, "21611"),
+    ],
+    ids=["invalid", "not ours", "queue full"],
+)
+def test_senders_that_are_always_refused(world: World, number: str, blame: Blame, code: str) -> None:
+    [(_, outcome)] = world.gateway.send_batch([text(sender=Sender(number=number))])
+    assert isinstance(outcome, Refused)
+    assert (outcome.blame, outcome.code) == (blame, code)
+
+
+def test_whoever_texts_stop_is_refused_until_start(world: World) -> None:
+    def outcome() -> object:
+        [(_, outcome)] = world.gateway.send_batch([text()])
+        return outcome.blame if isinstance(outcome, Refused) else type(outcome)
+
+    world.network.say(PATIENT, OUR_NUMBER, body="please stop", now=world.clock())
+    assert outcome() is Accepted
+    world.network.say(PATIENT, OUR_NUMBER, body=" Stop ", now=world.clock())
+    assert outcome() is Blame.OPTED_OUT
+    world.network.say(PATIENT, OUR_NUMBER, body="START", now=world.clock())
+    assert outcome() is Accepted
+
+
+def test_stop_to_a_messaging_service_leaves_other_senders_open(world: World) -> None:
+    service = Sender(messaging_service=SERVICE_SID)
+    world.network.say(PATIENT, OUR_NUMBER, body="STOP", now=world.clock(), messaging_service=SERVICE_SID)
+    outcomes = dict(world.gateway.send_batch([text(1, sender=service), text(2)]))
+    assert [type(outcomes[text(1, sender=service)]), type(outcomes[text(2)])] == [Refused, Accepted]
+
+
+@pytest.mark.parametrize(("fault", "taken"), [("fails_before", 0), ("fails_after", 30)])
+def test_a_network_that_breaks_leaves_the_outcome_open(world: World, fault: str, taken: int) -> None:
+    world.behave(**{fault: 1.0})
+    assert all(isinstance(outcome, Unknown) for _, outcome in world.gateway.send_batch(texts(30)))
+    assert len(world.network.accepted) == taken
+
+
+def test_in_bad_weather_no_outcome_lies(world: World) -> None:
+    world.behave(seed=7, busy=0.2, fails_before=0.2, fails_after=0.2)
+    outcomes = list(world.gateway.send_batch(texts(300)))
+    at_network = Counter(taken.text.message_id for taken in world.network.accepted.values())
+    assert {type(outcome) for _, outcome in outcomes} == {Accepted, Refused, Unknown}
+    assert max(at_network.values()) == 1
+    for message, outcome in outcomes:
+        match outcome:
+            case Accepted():
+                assert world.network.accepted[outcome.provider_sid].text.to == message.to
+            case Refused():
+                assert message.message_id not in at_network
+            case Unknown():
+                assert at_network[message.message_id] in {0, 1}
+
+
+def test_a_text_is_followed_to_the_phone(world: World) -> None:
+    [(_, outcome)] = world.gateway.send_batch([text()])
+    assert isinstance(outcome, Accepted)
+    states = []
+    for _ in range(3):
+        [receipt] = world.gateway.receipts_for([outcome.provider_sid])
+        states.append(receipt.state)
+        assert receipt.provider_sid == outcome.provider_sid
+        assert receipt.failure is None
+        world.clock.forward(seconds=1)
+    assert states == [ReceiptState.QUEUED, ReceiptState.SENT, ReceiptState.DELIVERED]
+
+
+def test_many_texts_are_followed_at_once(world: World) -> None:
+    sids = [
+        outcome.provider_sid for _, outcome in world.gateway.send_batch(texts(120)) if isinstance(outcome, Accepted)
+    ]
+    world.clock.forward(minutes=1)
+    receipts = list(world.gateway.receipts_for(sids))
+    assert sorted(receipt.provider_sid for receipt in receipts) == sorted(sids)
+    assert {receipt.state for receipt in receipts} == {ReceiptState.DELIVERED}
+
+
+def test_a_text_that_does_not_arrive_says_why(world: World) -> None:
+    world.behave(undelivered=1.0, undelivered_code="30006")
+    [(_, outcome)] = world.gateway.send_batch([text()])
+    assert isinstance(outcome, Accepted)
+    world.clock.forward(minutes=1)
+    [receipt] = world.gateway.receipts_for([outcome.provider_sid])
+    assert receipt.state is ReceiptState.UNDELIVERED
+    assert receipt.failure
+    assert (receipt.failure.blame, receipt.failure.code) == (Blame.RECIPIENT, "30006")
+
+
+def test_a_stored_receipt_is_read_again_the_same_way(world: World) -> None:
+    [(_, outcome)] = world.gateway.send_batch([text()])
+    assert isinstance(outcome, Accepted)
+    [receipt] = world.gateway.receipts_for([outcome.provider_sid])
+    assert world.gateway.read_receipt(receipt.fields) == receipt
+
+
+def test_texts_from_phones_come_oldest_first_from_the_moment_asked_for(world: World) -> None:
+    for n in range(5):
+        world.network.say(PATIENT, OUR_NUMBER, body=f"Answer {n}", now=world.clock.forward(seconds=10))
+    list(world.gateway.send_batch([text()]))
+    since = world.network.heard[1].at
+    heard = list(world.gateway.inbound_since(since))
+    assert [sms.body for sms in heard] == ["Answer 1", "Answer 2", "Answer 3", "Answer 4"]
+    assert heard[0].received_at == since
+    assert {(sms.from_number, sms.to_number, sms.messaging_service) for sms in heard} == {(PATIENT, OUR_NUMBER, None)}
+    assert [sms.provider_sid for sms in heard] == [text.sid for text in world.network.heard[1:]]
+
+
+def test_a_text_from_a_phone_is_not_lost_to_fractions_of_a_second(world: World) -> None:
+    heard = world.network.say(PATIENT, OUR_NUMBER, body="Help", now=world.clock.forward(milliseconds=700))
+    assert [sms.body for sms in world.gateway.inbound_since(heard.at)] == ["Help"]
+
+
+def test_a_stored_text_from_a_phone_is_read_again_the_same_way(world: World) -> None:
+    world.network.say(PATIENT, OUR_NUMBER, body="3 días 🙂", now=world.clock(), messaging_service=SERVICE_SID)
+    [sms] = world.gateway.inbound_since(world.clock())
+    assert sms.messaging_service == SERVICE_SID
+    assert world.gateway.read_inbound(sms.fields) == sms
+
+
+def test_during_an_outage_nothing_is_pretended_and_nothing_lost(world: World) -> None:
+    now = world.clock()
+    [(_, outcome)] = world.gateway.send_batch([text(1)])
+    assert isinstance(outcome, Accepted)
+    world.network.say(PATIENT, OUR_NUMBER, body="Are you there?", now=now)
+    world.behave(outages=[Span(now, now + timedelta(hours=1))])
+    assert list(world.gateway.receipts_for([outcome.provider_sid])) == []
+    [(_, lost)] = world.gateway.send_batch([text(2)])
+    assert isinstance(lost, Unknown)
+    with pytest.raises(AftercareError, match="same moment"):
+        list(world.gateway.inbound_since(now))
+    world.clock.forward(hours=1)
+    assert [sms.body for sms in world.gateway.inbound_since(now)] == ["Are you there?"]
+    assert len(world.network.accepted) == 1
+
+
+@pytest.mark.parametrize("fields", [{}, {"MessageSid": ""}], ids=["nothing", "an empty id"])
+def test_what_names_no_text_is_said_so(world: World, fields: dict[str, str]) -> None:
+    with pytest.raises(AftercareError, match="names no text"):
+        world.gateway.read_receipt(fields)
+    with pytest.raises(AftercareError, match="names no text"):
+        world.gateway.read_inbound(fields)
+
+
+def test_closing_twice_is_harmless(world: World) -> None:
+    world.gateway.close()
+    world.gateway.close()

@@ -1,0 +1,148 @@
+"""What Twilio says of a text, and what it means to us."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from service.domain.sms import Blame, ReceiptState
+from service.gateways.twilio_fields import inbound_fields, read_inbound, read_receipt, receipt_fields
+
+
+@pytest.mark.parametrize(
+    ("word", "state"),
+    [
+        ("accepted", ReceiptState.ACCEPTED),
+        ("scheduled", ReceiptState.ACCEPTED),
+        ("queued", ReceiptState.QUEUED),
+        ("sending", ReceiptState.SENDING),
+        ("sent", ReceiptState.SENT),
+        ("partially_delivered", ReceiptState.SENT),
+        ("delivered", ReceiptState.DELIVERED),
+        ("read", ReceiptState.DELIVERED),
+        ("undelivered", ReceiptState.UNDELIVERED),
+        ("failed", ReceiptState.FAILED),
+        ("canceled", ReceiptState.CANCELLED),
+        ("a word to come", ReceiptState.OTHER),
+        ("", ReceiptState.OTHER),
+    ],
+)
+def test_the_status_words(word: str, state: ReceiptState) -> None:
+    receipt = read_receipt({"MessageSid": "SM1", "MessageStatus": word})
+    assert (receipt.state, receipt.word) == (state, word)
+    assert (receipt.failure is not None) == (state in {ReceiptState.UNDELIVERED, ReceiptState.FAILED})
+
+
+def test_a_status_callback() -> None:
+    fields = {
+        "MessageSid": "SM1",
+        "MessageStatus": "undelivered",
+        "ErrorCode": "30003",
+        "mid": "42",
+        "To": "+15551230001",
+        "RawDlrDoneDate": "2603021500",
+        "NotYetInvented": "",
+    }
+    receipt = read_receipt(fields)
+    assert (receipt.provider_sid, receipt.message_id, receipt.segments) == ("SM1", 42, None)
+    assert receipt.failure
+    assert (receipt.failure.blame, receipt.failure.temporary) == (Blame.RETRY, True)
+    assert receipt.fields == fields
+
+
+def test_the_older_names_do_as_well() -> None:
+    receipt = read_receipt({"SmsSid": "SM1", "SmsStatus": "sent"})
+    assert (receipt.provider_sid, receipt.state) == ("SM1", ReceiptState.SENT)
+
+
+@pytest.mark.parametrize(
+    ("mid", "message_id"),
+    [
+        ("42", 42),
+        ("0042", 42),
+        ("9" * 18, int("9" * 18)),
+        ("9" * 19, None),
+        ("-1", None),
+        ("4 2", None),
+        ("٤٢", None),
+        ("²", None),
+        ("", None),
+    ],
+)
+def test_our_id_is_a_plain_number_or_nothing(mid: str, message_id: int | None) -> None:
+    assert read_receipt({"MessageSid": "SM1", "mid": mid}).message_id == message_id
+
+
+RESOURCE: dict[str, object] = {
+    "sid": "SM1",
+    "status": "undelivered",
+    "error_code": 30005,
+    "error_message": None,
+    "from": "+15550009999",
+    "to": "+15551230001",
+    "body": "Your visit is tomorrow.",
+    "num_segments": "2",
+    "num_media": "0",
+    "date_created": "Mon, 02 Mar 2026 15:00:00 +0000",
+    "date_sent": None,
+    "price": None,
+}
+
+
+def test_a_fetched_text_reads_like_its_callback() -> None:
+    receipt = read_receipt(receipt_fields(RESOURCE))
+    assert (receipt.provider_sid, receipt.state, receipt.segments) == ("SM1", ReceiptState.UNDELIVERED, 2)
+    assert receipt.failure
+    assert receipt.failure.code == "30005"
+    assert receipt.fields.keys() == {
+        "MessageSid", "MessageStatus", "ErrorCode", "From", "To", "NumSegments", "DateCreated"
+    }  # fmt: skip
+
+
+def test_a_listed_text_from_a_phone_reads_like_its_webhook() -> None:
+    sms = read_inbound(inbound_fields(RESOURCE | {"status": "received", "direction": "inbound"}))
+    assert (sms.provider_sid, sms.from_number, sms.body) == ("SM1", "+15550009999", "Your visit is tomorrow.")
+    assert sms.received_at == datetime(2026, 3, 2, 15, tzinfo=UTC)
+
+
+def test_a_webhook_with_a_text_from_a_phone() -> None:
+    fields = {
+        "MessageSid": "SM2",
+        "From": "+15551230001",
+        "To": "+15550009999",
+        "Body": "STOP",
+        "OptOutType": "STOP",
+        "MessagingServiceSid": "MG1",
+    }
+    sms = read_inbound(fields)
+    assert (sms.from_number, sms.to_number, sms.messaging_service) == ("+15551230001", "+15550009999", "MG1")
+    assert (sms.body, sms.received_at, sms.fields) == ("STOP", None, fields)
+
+
+def test_a_picture_without_words_is_an_empty_text() -> None:
+    assert read_inbound({"MessageSid": "MM1", "From": "+15551230001", "NumMedia": "1"}).body == ""
+
+
+@pytest.mark.parametrize(
+    ("date", "moment"),
+    [
+        ("Mon, 02 Mar 2026 15:00:00 +0000", datetime(2026, 3, 2, 15, tzinfo=UTC)),
+        ("Mon, 02 Mar 2026 15:00:00 -0000", datetime(2026, 3, 2, 15, tzinfo=UTC)),
+        ("Mon, 02 Mar 2026 10:00:00 -0500", datetime(2026, 3, 2, 15, tzinfo=UTC)),
+        ("yesterday", None),
+        ("", None),
+    ],
+)
+def test_when_a_text_came(date: str, moment: datetime | None) -> None:
+    assert read_inbound({"MessageSid": "SM1", "DateSent": date}).received_at == moment
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [("I can\0not breathe", "I can�not breathe"), ("sick \ud83d", "sick �"), ("\ud83d\ude42", "🙂"), ("ağrı", "ağrı")],
+    ids=["NUL", "half a pair", "a pair", "as it came"],
+)
+def test_whatever_a_phone_sends_can_be_stored(typed: str, kept: str) -> None:
+    sms = read_inbound({"MessageSid": "SM1", "Body": typed, "x\0": ""})
+    assert sms.body == kept
+    assert sms.fields["Body"] == kept
+    assert "\0" not in "".join(sms.fields)
