@@ -1,5 +1,6 @@
 """Where a step hangs in time: the moment of its event, when that became known, its offset, its end, its hours."""
 
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
 from typing import assert_never
 from zoneinfo import ZoneInfo
@@ -22,35 +23,38 @@ EVENING_FROM, EVENING_TO, CARE_DAY_ENDS = time(20, 0), time(20, 45), time(21, 0)
 EVENING_AFTER = timedelta(hours=2)
 
 
+EVENTS: Mapping[Anchor, tuple[str, Callable[[SessionFacts, Case], datetime | date | None]]] = {
+    Anchor.BOOKED: ("booked", lambda session, _: session.booked_at),
+    Anchor.MOVED: ("booked", lambda session, _: session.moved_at),
+    Anchor.SESSION_START: ("booked", lambda session, _: session.start),
+    Anchor.CANCELLED: ("cancelled", lambda session, _: session.cancelled_at),
+    Anchor.NO_SHOW: ("no_show", lambda session, _: session.no_show_at),
+    Anchor.COMPLETED: ("completed", lambda session, _: session.completed_at),
+    Anchor.DUE: ("completed", lambda session, case: case.due_day(session)),
+}
+"""The events of a session: the status in which it brings texts because of them, and when they were."""
+
+
 def anchor_moment(step: Step, session: SessionFacts | None, case: Case) -> datetime | date | None:
-    """When the step's event happened; None where it did not, so that the step is not wanted.
+    """When the step's event happened; None where it did not, or no longer counts, so that the step is not wanted.
 
     The anchor ``due`` is a day, every other a moment.
     """
-    if session is None:
-        return case.patient.added_at if step.anchor is Anchor.PATIENT_ADDED else case.patient.consented_at
-    return _session_anchor(step.anchor, session, case)
+    if session is not None and step.anchor in EVENTS and not _stands(EVENTS[step.anchor][0], session, case):
+        return None
+    return _recorded(step.anchor, session, case)
 
 
-def _session_anchor(anchor: Anchor, session: SessionFacts, case: Case) -> datetime | date | None:
-    booked, completed = session.status == "booked", session.status == "completed"
-    match anchor:
-        case Anchor.BOOKED:
-            return session.booked_at if booked else None
-        case Anchor.MOVED:
-            return session.moved_at if booked and session.moves else None
-        case Anchor.CANCELLED:
-            return session.cancelled_at if session.status == "cancelled" and session.cancels else None
-        case Anchor.NO_SHOW:
-            return session.no_show_at if session.status == "no_show" else None
-        case Anchor.SESSION_START:
-            return session.start if booked else None
-        case Anchor.COMPLETED:
-            return session.completed_at if completed and case.is_latest(session) else None
-        case Anchor.DUE:
-            return case.due_day(session) if completed and case.is_latest(session) else None
-        case _:
-            return None
+def _stands(status: str, session: SessionFacts, case: Case) -> bool:
+    """Of completed sessions only the newest has open steps."""
+    return session.status == status and (status != "completed" or case.is_latest(session))
+
+
+def _recorded(anchor: Anchor, session: SessionFacts | None, case: Case) -> datetime | date | None:
+    """When an event was, whatever became of it since; None where it is not known."""
+    if anchor in EVENTS:
+        return EVENTS[anchor][1](session, case) if session is not None else None
+    return case.patient.added_at if anchor is Anchor.PATIENT_ADDED else case.patient.consented_at
 
 
 def known_at(step: Step, session: SessionFacts | None, case: Case) -> datetime | None:
@@ -122,24 +126,8 @@ def is_direct_reply(step: Step, case: Case) -> bool:
 
 def expiry(useless: UselessAfter | None, session: SessionFacts | None, case: Case) -> datetime | None:
     """From when on the step is no use; None: it never expires, or the anchor it counts from is not known."""
-    if useless is None:
-        return None
-    anchors: dict[Anchor, datetime | date | None] = {
-        Anchor.PATIENT_ADDED: case.patient.added_at,
-        Anchor.CONSENTED: case.patient.consented_at,
-    }
-    if session is not None:
-        anchors |= {
-            Anchor.BOOKED: session.booked_at,
-            Anchor.MOVED: session.moved_at,
-            Anchor.CANCELLED: session.cancelled_at,
-            Anchor.SESSION_START: session.start,
-            Anchor.COMPLETED: session.completed_at,
-            Anchor.NO_SHOW: session.no_show_at,
-            Anchor.DUE: case.due_day(session),
-        }
-    anchor = anchors.get(useless.anchor)
-    return None if anchor is None else at_offset(useless.offset, anchor, case.clinic.zone)
+    anchor = None if useless is None else _recorded(useless.anchor, session, case)
+    return None if useless is None or anchor is None else at_offset(useless.offset, anchor, case.clinic.zone)
 
 
 def too_late_for_evening(moment: datetime, zone: ZoneInfo) -> bool:

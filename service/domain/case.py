@@ -131,8 +131,15 @@ class Case:
 
     def is_latest(self, session: SessionFacts) -> bool:
         """Whether no later session took place: only the newest cycle has open steps."""
-        done = self.completed()
-        return bool(done) and done[-1].id == session.id
+        own = session.completed_at
+        return (
+            session.status == "completed"
+            and own is not None
+            and not any(
+                s.status == "completed" and s.completed_at is not None and (s.completed_at, s.id) > (own, session.id)
+                for s in self.sessions
+            )
+        )
 
     def rebooked(self, session: SessionFacts) -> bool:
         """Whether a later session stands in the book: one booked past its date counts until staff say how it ended."""

@@ -36,7 +36,7 @@ def standing(entries: Iterable[ConsentEntry], *, clinic_id: int, sender_id: int,
     for entry in sorted((e for e in entries if e.at <= now), key=lambda e: e.at):
         if entry.clinic_id == clinic_id:
             of_clinic = entry
-        if entry.sender_id == sender_id:
+        if entry.sender_id == sender_id and (entry.clinic_id == clinic_id or not entry.granted):
             of_sender = entry
     if any(entry is not None and not entry.granted for entry in (of_clinic, of_sender)):
         return Standing.REVOKED

@@ -17,7 +17,8 @@ from service.domain.windows import LEAST_USEFUL, Window, is_open, next_opening, 
 
 LONGEST_VALIDITY = timedelta(seconds=36_000)
 HELD_FOR = timedelta(minutes=15)
-REPLAN_FOR = timedelta(seconds=2)
+REPLAN_FOR, REPLAN_AGAIN = timedelta(seconds=2), timedelta(seconds=30)
+"""How long planning gets; where it is not done by then, it is slow, or somebody has to mend something first."""
 PART_FOR = timedelta(seconds=20)
 PASSING = frozenset({"window", "after_step", "replanning"})
 """Reasons to wait that are part of the plan's way: no news to anybody, and never why a text was missed."""
@@ -93,7 +94,7 @@ class DirectLook:
 def decide(look: Look, now: datetime) -> Decision:
     """Whether a planned text may leave: facts first, then usefulness, then holds, then the clock."""
     if look.marked:
-        return Defer(now + REPLAN_FOR, "replanning")
+        return Defer(now + (REPLAN_AGAIN if look.held_reason == "replanning" else REPLAN_FOR), "replanning")
     if look.expires_at is not None and now > look.expires_at - LEAST_USEFUL:
         return Miss(missed_because(look.held_reason))
     if (reason := _unwanted(look)) is not None:

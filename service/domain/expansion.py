@@ -149,21 +149,21 @@ def _timely(entry: Entry, known: datetime | None, case: Case) -> Entry:
 
 
 def _unless_expired(entry: Entry) -> Entry:
-    if entry.due_at and entry.expires_at and entry.due_at > entry.expires_at - LEAST_USEFUL:
-        return entry.skip("expired")
-    return entry
+    return entry.skip("expired") if entry.due_at and _useless(entry, entry.due_at) else entry
+
+
+def _useless(entry: Entry, due: datetime) -> bool:
+    return entry.expires_at is not None and due > entry.expires_at - LEAST_USEFUL
 
 
 def _own_clock_times(entry: Entry, case: Case, *, not_before: datetime) -> Iterator[datetime]:
     """Openings at the step's own clock time (window start where it has none), day by day, while it is of use."""
     step, zone = entry.step, case.clinic.zone
-    hours = permission(step, case)
     at = step.offset.at if isinstance(step.offset, DaysAt) else step.window.opens
     day = local_day(not_before, zone)
-    while hours is not None and entry.expires_at is not None:
-        own = resolve_local(day, at, zone)
-        due = next_opening(own, *hours)
-        if due > entry.expires_at - LEAST_USEFUL:
+    while True:
+        due = _first_chance(step, resolve_local(day, at, zone), None, case)
+        if due is None or _useless(entry, due):
             return
         if due >= not_before:
             yield due
@@ -190,9 +190,11 @@ def _spaced(case: Case, entries: list[Entry], out: Mapping[str, datetime]) -> li
 
 def _following(entry: Entry, placed: Mapping[str, Entry], case: Case) -> Entry:
     """A second part keeps its distance to the first where that one has to wait; news of a move goes before reminders."""
+    if entry.due_at is None or entry.session is None or not (entry.step.after_step or entry.session.moves):
+        return entry
     for first in placed.values():
         distance = _distance(first, entry)
-        if distance is not None and first.due_at and entry.due_at:
+        if distance is not None and first.due_at:
             due = _first_chance(entry.step, max(entry.due_at, first.due_at + distance), None, case)
             return _unless_expired(replace(entry, due_at=due))
     return entry
@@ -200,11 +202,12 @@ def _following(entry: Entry, placed: Mapping[str, Entry], case: Case) -> Entry:
 
 def _distance(first: Entry, second: Entry) -> timedelta | None:
     """How long after ``first`` the second may go, or None where it need not wait for it."""
-    if first.session is None or first.session is not second.session:
+    if first.session is not second.session:
         return None
     if first.step.key in second.step.after_step and first.nominal_at and second.nominal_at:
         return second.nominal_at - first.nominal_at
-    return AFTER_NEWS if (first.step.anchor, second.step.anchor) == (Anchor.MOVED, Anchor.SESSION_START) else None
+    news = first.step.anchor is Anchor.MOVED and second.step.anchor is Anchor.SESSION_START
+    return AFTER_NEWS if news and second.step.is_text else None
 
 
 def _on_free_day(entry: Entry, case: Case, taken: set[date]) -> Entry:

@@ -32,4 +32,5 @@ def carriers_day(now: datetime) -> date:
 
 def day_is_full(*, now: datetime, day: date | None, used: int, allowed: int | None) -> bool:
     """Whether the ``used`` segments of ``day`` leave nothing of what is ``allowed`` today."""
-    return allowed is not None and day == carriers_day(now) and used >= allowed
+    used_today = used if day == carriers_day(now) else 0
+    return allowed is not None and used_today >= allowed

@@ -27,11 +27,10 @@ class Window:
 
 def resolve_local(day: date, at: time, zone: ZoneInfo) -> datetime:
     """The UTC moment at which the clock on the wall of ``zone`` first shows ``at`` (or has jumped past it) on ``day``."""
-    naive = datetime.combine(day, at)
-    before = naive.replace(tzinfo=zone, fold=0).astimezone(UTC)
-    if before.astimezone(zone).replace(tzinfo=None) == naive:
-        return before
-    return _end_of_gap(naive, zone)
+    wall = datetime.combine(day, at, zone).replace(fold=0)
+    moment = wall.astimezone(UTC)
+    # Compared on the same wall: a time in a gap comes back as another one.
+    return moment if moment.astimezone(zone) == wall else _end_of_gap(wall.replace(tzinfo=None), zone)
 
 
 def _end_of_gap(naive: datetime, zone: ZoneInfo) -> datetime:

@@ -32,4 +32,5 @@ def _columns(outcome: Outcome) -> dict[str, Any]:
             return {"outcome": "refused", "code": code, "detail": reason}
         case Unknown(reason):
             return {"outcome": "unknown", "detail": reason}
-    assert_never(outcome)
+        case _:
+            assert_never(outcome)

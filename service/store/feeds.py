@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from service.store.columns import Table
 from service.store.inserts import insert_missing
-from service.store.tables import Consent, JournalEntry, Patient, TreatmentSession
+from service.store.tables import Clinic, Consent, JournalEntry, Patient, TreatmentSession
 
 CHUNK = 500
 PATIENT = ("external_id", "id", "first_name", "last_name", "phone", "language", "may_ask")
@@ -22,11 +22,15 @@ Values = dict[str, Any]
 """One row's values by column."""
 
 
+def take_turns(db: Session, clinic_id: int) -> None:
+    """Wait for others that record sessions of the clinic: two that add the same patients would wait for each other."""
+    db.execute(select(Clinic.id).where(Clinic.id == clinic_id).with_for_update(key_share=True))
+
+
 def patients(db: Session, clinic_id: int, *, external_ids: Collection[str]) -> dict[str, Values]:
     """The patients there are, by external id. Their rows are locked in one order, before anything of them is changed."""
     own = _columns(Patient, PATIENT).where(Patient.clinic_id == clinic_id, Patient.external_id.in_(external_ids))
-    # Locks by columns would be none: SQLAlchemy needs to be told whose rows are meant.
-    locked = own.order_by(Patient.id).with_for_update(key_share=True, of=Patient)
+    locked = own.order_by(Patient.id).with_for_update(key_share=True)
     return {row["external_id"]: dict(row) for row in db.execute(locked).mappings()}
 
 
@@ -86,25 +90,22 @@ def call_off(db: Session, ids: Sequence[int], *, now: datetime, reason: str) -> 
 
     What version they were is forgotten: when the source names them again, its word counts whatever its age.
     """
-    found = (
-        update(TreatmentSession)
-        .where(
-            TreatmentSession.id.in_(ids), TreatmentSession.status == "booked", TreatmentSession.scheduled_start > now
-        )
-        .values(status="cancelled", source_version=None)
-        .returning(TreatmentSession.id, TreatmentSession.clinic_id, TreatmentSession.patient_id)
+    return sum(_call_off(db, ids[start : start + CHUNK], now, reason) for start in range(0, len(ids), CHUNK))
+
+
+def _call_off(db: Session, ids: Sequence[int], now: datetime, reason: str) -> int:
+    coming = (
+        TreatmentSession.id.in_(ids),
+        TreatmentSession.status == "booked",
+        TreatmentSession.scheduled_start > now,
     )
+    ending = update(TreatmentSession).where(*coming).values(status="cancelled", source_version=None)
+    ended = ending.returning(TreatmentSession.id, TreatmentSession.clinic_id, TreatmentSession.patient_id)
+    about = {"at": now, "kind": "session_cancelled", "reason": reason, "data": {}}
     entries = [
-        {
-            "at": now,
-            "kind": "session_cancelled",
-            "reason": reason,
-            "session_id": key,
-            "clinic_id": clinic,
-            "patient_id": of,
-        }
-        for key, clinic, of in db.execute(found, execution_options={"synchronize_session": False})
+        about | {"session_id": key, "clinic_id": clinic_id, "patient_id": patient_id}
+        for key, clinic_id, patient_id in db.execute(ended, execution_options={"synchronize_session": False})
     ]
     if entries:
-        db.execute(insert(JournalEntry), [entry | {"data": {}} for entry in entries])
+        db.execute(insert(JournalEntry), entries)
     return len(entries)

@@ -293,7 +293,8 @@ REPLY = DirectLook("reply", "ack_fine", Urgency.REPLY, NUMBER, Standing.GRANTED,
 )
 def test_an_answer_leaves_at_any_hour_while_it_is_of_use(expires: timedelta | None, found: Decision) -> None:
     night = at("2026-06-17 03:00")
-    assert decide_direct(replace(REPLY, expires_at=expires and night + expires), night) == found
+    look = replace(REPLY, expires_at=None if expires is None else night + expires)
+    assert decide_direct(look, night) == found
 
 
 @pytest.mark.parametrize(

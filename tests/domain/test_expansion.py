@@ -1,12 +1,13 @@
 """What a plan wants of a patient: late bookings, moves, cancellations, cycles, go-live, zones. On both plans."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from service.domain.anchors import expiry, known_at
+from service.domain.anchors import anchor_moment, expiry, known_at
 from service.domain.careplan import Anchor, Minutes, UselessAfter
 from service.domain.consent import Standing
 from service.domain.expansion import Entry, expand
@@ -120,6 +121,20 @@ def test_a_reminder_whose_day_has_passed_goes_at_its_own_clock_time_on_the_next_
 ) -> None:
     earlier, late = completed(START - 84 * DAY, id=2), booked(known=at(known), imported=True)
     assert due(wanted(case(earlier, late, book=book), book=book, of=1), "pre_7d") == [book.clock(goes)]
+
+
+@on_both_plans
+def test_a_late_reminder_heard_of_on_its_very_minute_goes_at_once(book: Book) -> None:
+    minute = book.clock("2026-06-12 10:00")
+    earlier, late = completed(START - 84 * DAY, id=2), booked(known=minute, imported=True)
+    assert due(wanted(case(earlier, late, book=book), book=book, of=1), "pre_7d") == [minute]
+
+
+@on_both_plans
+def test_a_completion_recorded_after_months_still_brings_the_repeat_and_only_what_is_of_use(book: Book) -> None:
+    entries = wanted(case(completed(known=at("2026-08-30 15:00")), book=book), book=book)
+    assert texts(entries) == ["repeat_due", "count_w12", "count_w12_nudge", "repeat_overdue"]
+    assert due(entries, "repeat_due") == [book.clock("2026-08-31 10:30")]
 
 
 @on_both_plans
@@ -260,6 +275,12 @@ def test_a_move_on_the_eve_is_told_as_a_move_before_any_reminder_names_the_new_t
     entries = moved(START + 2 * HOUR, "2026-06-16 12:00", book=book)
     assert due(entries, "moved") == [book.after("2026-06-16 12:05")]
     assert due(entries, "pre_1d") == [book.after("2026-06-16 12:07")]
+
+
+@on_both_plans
+def test_staff_hear_at_once_that_a_session_moved_on_its_eve_is_not_confirmed(book: Book) -> None:
+    entries = moved(START + 2 * HOUR, "2026-06-16 23:00", book=book)
+    assert due(entries, "not_confirmed") == [book.clock("2026-06-16 16:00")]
 
 
 @on_both_plans
@@ -575,6 +596,19 @@ def test_a_text_ends_a_while_after_any_event(anchor: Anchor, moment: str) -> Non
     who = patient(added_at=at("2026-05-01 10:00"), consented_at=at("2026-05-02 10:00"))
     useless = UselessAfter(anchor, Minutes(1440))
     assert expiry(useless, session, case(session, patient=who)) == at(moment) + DAY
+
+
+def test_a_step_of_the_person_hangs_on_no_session() -> None:
+    agreed = case(booked(), patient=patient(consented_at=START))
+    assert anchor_moment(shipped().step("welcome"), None, agreed) == START
+    assert anchor_moment(shipped().step("pre_1d"), None, agreed) is None
+
+
+def test_a_text_without_an_end_stays_of_use() -> None:
+    step = replace(shipped().step("d3"), useless_after=None)
+    plan = replace(shipped().plan, steps=(step,))
+    late = wanted(case(completed(known=START + 300 * DAY), plan=plan))
+    assert due(late, "d3") == [at("2027-04-14 11:00")]
 
 
 def test_a_task_has_no_end_and_a_person_has_no_session_to_end_with() -> None:

@@ -110,6 +110,12 @@ def test_tasks_before_a_session_come_again_when_it_is_moved() -> None:
     assert not step("payer").again_after_move
 
 
+def test_a_text_is_sent_again_after_a_move_only_where_the_file_says_so() -> None:
+    steps = [{k: v for k, v in step.items() if k != "again_after_move"} for step in shipped_plan()["steps"]]
+    silent = read_plan({**shipped_plan(), "steps": steps})
+    assert not any(step.again_after_move for step in silent.steps if step.is_text)
+
+
 def test_no_step_is_known_to_the_code_by_its_key() -> None:
     folder = Path(service.domain.__file__).parent
     code = "\n".join(path.read_text("utf-8") for path in folder.glob("*.py"))
