@@ -1,0 +1,273 @@
+"""Gathering what is known of patients into cases: the same facts for planning, the last look and every preview.
+
+Other programs write these rows too, so they may hold what nobody can compute with. Such a patient has no case but a
+fault, which staff are told; everybody else's texts go on.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from service.domain.careplan import Anchor, CarePlan
+from service.domain.case import Case, ClinicFacts, PatientFacts, SessionFacts, Told
+from service.domain.composition import TemplateText, Texts
+from service.domain.consent import ConsentEntry, Standing, first_granted_at, standing
+from service.domain.errors import AftercareError
+from service.domain.lifecycle import OUT_OF_HOUSE
+from service.domain.opening_hours import parse_hours
+from service.domain.plan_file import read_plan, window
+from service.store import consent, content
+from service.store.tables import Clinic, Holiday, Message, Patient, TreatmentSession
+
+CLOCKS_DIFFER = timedelta(minutes=10)
+"""How far the clock of another program that writes rows may be ahead of ours."""
+
+
+class FactsError(AftercareError):
+    """Facts with which nothing can be computed. ``whose`` names clinic or patient by id."""
+
+    def __init__(self, whose: str, what: str) -> None:
+        self.whose = whose
+        super().__init__(f"The data of {whose} can not be used: {what}")
+
+
+@dataclass(frozen=True, slots=True)
+class ClinicCase:
+    """A clinic, from where it sends, and the plan version that it follows."""
+
+    sender_id: int
+    facts: ClinicFacts
+    version_id: int
+    plan: CarePlan
+
+
+class Cases(dict[int, Case]):
+    """Cases by patient id. ``faults``: of whom there is none, and why. ``clinics``: what holds for all of a clinic.
+
+    ``unsettled``: of whom the ledger has lines that will hold in a moment, by the clock of whoever wrote them.
+    """
+
+    def __init__(self, clinics: Mapping[int, ClinicCase]) -> None:
+        super().__init__()
+        self.clinics = clinics
+        self.faults: dict[int, FactsError] = {}
+        self.unsettled: set[int] = set()
+
+
+def load_cases(db: Session, patient_ids: Collection[int], *, now: datetime, answers_understood: bool = True) -> Cases:
+    """The case of each patient, read in a handful of queries however many patients there are."""
+    patients = list(db.scalars(select(Patient).where(Patient.id.in_(patient_ids))))
+    clinics = _clinics(db, patients, now=now, answers_understood=answers_understood)
+    ledger = consent.entries_for(db, {p.phone for p in patients if p.phone})
+    cases = Cases({key: clinic for key, clinic in clinics.items() if isinstance(clinic, ClinicCase)})
+    sessions = _sessions(db, patient_ids, cases.clinics)
+    for patient in patients:
+        lines = ledger.get(patient.phone or "", [])
+        if any(now < line.at <= now + CLOCKS_DIFFER for line in lines):
+            cases.unsettled.add(patient.id)
+        try:
+            clinic = _of(patient, clinics)
+            facts = _patient(patient, clinic, lines, now)
+        except FactsError as fault:
+            cases.faults[patient.id] = fault
+        else:
+            own = tuple(sessions[patient.id])
+            cases[patient.id] = Case(clinic=clinic.facts, patient=facts, sessions=own, plan=clinic.plan)
+    return cases
+
+
+def faults(db: Session, patients: Collection[Patient], *, now: datetime) -> dict[int, FactsError]:
+    """Of which patients there can be no case, and why."""
+    clinics = _clinics(db, patients, now=now, answers_understood=True)
+    found: dict[int, FactsError] = {}
+    for patient in patients:
+        try:
+            _of(patient, clinics)
+            _own_zone(patient)
+        except FactsError as fault:
+            found[patient.id] = fault
+    return found
+
+
+def _clinics(
+    db: Session, patients: Collection[Patient], *, now: datetime, answers_understood: bool
+) -> dict[int, ClinicCase | FactsError]:
+    """The clinics of these patients, or why one's facts make no sense."""
+    found: dict[int, ClinicCase | FactsError] = {}
+    for row in db.scalars(select(Clinic).where(Clinic.id.in_({p.clinic_id for p in patients}))):
+        try:
+            facts = clinic_facts(db, row, answers_understood=answers_understood)
+            version, plan = live_plan(db, row.id, now=now)
+            found[row.id] = ClinicCase(row.sender_id, facts, version, plan)
+        except FactsError as fault:
+            found[row.id] = fault
+    return found
+
+
+def _of(patient: Patient, clinics: Mapping[int, ClinicCase | FactsError]) -> ClinicCase:
+    clinic = clinics[patient.clinic_id]
+    if isinstance(clinic, FactsError):
+        raise clinic
+    return clinic
+
+
+def clinic_facts(db: Session, clinic: Clinic, *, answers_understood: bool) -> ClinicFacts:
+    """A clinic's row, read. Raises :class:`FactsError` for a zone, hours or durations that nobody could keep."""
+    days = db.scalars(select(Holiday.day).where(Holiday.clinic_id == clinic.id))
+    whose = f"clinic {clinic.id}"
+    try:
+        hours, opening = parse_hours(clinic.hours), window(clinic.window_opens, clinic.window_closes)
+        rule_hours = {rule: float(duration) for rule, duration in clinic.rule_hours.items()}
+    except (AftercareError, AttributeError, TypeError, ValueError) as error:
+        raise FactsError(whose, f"its hours make no sense ({error}).") from error
+    return ClinicFacts(
+        id=clinic.id,
+        sms_name=clinic.sms_name,
+        zone=_zone(clinic.time_zone, whose),
+        country=clinic.country,
+        phone=clinic.phone,
+        emergency=clinic.emergency,
+        after_hours=clinic.after_hours,
+        crisis_line=clinic.crisis_line,
+        languages=tuple(language.strip() for language in clinic.languages.split(",")),
+        hours=hours,
+        holidays=frozenset(days),
+        window=opening,
+        plan_name=clinic.plan,
+        interval_weeks=clinic.interval_weeks,
+        transliterate=clinic.encoding == "transliterate",
+        live_from=clinic.live_from,
+        answers_understood=answers_understood,
+        rule_hours=rule_hours,
+    )
+
+
+def _zone(name: str, whose: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (LookupError, ValueError, OSError):  # a folder of the time zone database raises the last
+        raise FactsError(whose, f"{name!r} is no time zone. Write one like 'America/Chicago'.") from None
+
+
+def live_plan(db: Session, clinic_id: int, *, now: datetime) -> tuple[int, CarePlan]:
+    """The id and the content of the plan version that the clinic follows; the shipped one where it has none yet.
+
+    Raises :class:`FactsError` where no version is live, or the live one can not be read.
+    """
+    content.ensure_seeded(db, clinic_id, now=now)
+    version = content.live_plan(db, clinic_id)
+    if version is None:
+        raise FactsError(f"clinic {clinic_id}", "it has care plans, and none of them is live. Apply one.")
+    try:
+        return version.id, read_plan(version.document)
+    except (AftercareError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise FactsError(f"clinic {clinic_id}", f"its care plan can not be read ({error}).") from error
+
+
+def live_texts(db: Session, clinic_id: int) -> Texts:
+    """The texts that the clinic sends, by key and language."""
+    about = {template["key"]: template for template in content.shipped_templates()["templates"]}
+    return {
+        place: TemplateText(
+            key=row.key,
+            language=row.language,
+            version=row.version,
+            version_id=row.id,
+            text=row.text,
+            rules=tuple(about.get(row.key, {}).get("rules", ())),
+            plain=about.get(row.key, {}).get("max_segments") == 1,
+        )
+        for place, row in content.live_templates(db, clinic_id).items()
+    }
+
+
+def _patient(row: Patient, clinic: ClinicCase, ledger: list[ConsentEntry], now: datetime) -> PatientFacts:
+    stands = standing(ledger, clinic_id=row.clinic_id, sender_id=clinic.sender_id, now=now)
+    return PatientFacts(
+        id=row.id,
+        phone=row.phone,
+        language=row.language or clinic.facts.languages[0],
+        zone=_own_zone(row),
+        status=row.status,
+        privacy=row.privacy,
+        interval_weeks=row.interval_weeks,
+        authorisation_ends=row.authorisation_ends,
+        standing=stands,
+        may_ask=row.may_ask,
+        imported=row.imported,
+        added_at=row.added_at,
+        consented_at=first_granted_at(ledger, clinic_id=row.clinic_id) if stands is Standing.GRANTED else None,
+        consented_by_text=_by_text(ledger, row.clinic_id),
+        textable_since=row.textable_since,
+    )
+
+
+def _own_zone(row: Patient) -> ZoneInfo | None:
+    return _zone(row.time_zone, f"patient {row.id}") if row.time_zone else None
+
+
+def _by_text(ledger: Iterable[ConsentEntry], clinic_id: int) -> bool:
+    granted = [entry for entry in ledger if entry.granted and entry.clinic_id == clinic_id]
+    return bool(granted) and granted[0].by_text
+
+
+def _sessions(
+    db: Session, patient_ids: Collection[int], clinics: Mapping[int, ClinicCase]
+) -> defaultdict[int, list[SessionFacts]]:
+    rows = select(TreatmentSession).where(TreatmentSession.patient_id.in_(patient_ids))
+    ordered = rows.order_by(TreatmentSession.patient_id, TreatmentSession.scheduled_start, TreatmentSession.id)
+    told = _told(db, patient_ids, clinics)
+    found: defaultdict[int, list[SessionFacts]] = defaultdict(list)
+    for patient_id, sessions in groupby(db.scalars(ordered), key=lambda row: row.patient_id):
+        found[patient_id] = [_session(row, tuple(told[patient_id, row.id])) for row in sessions]
+    return found
+
+
+def _session(row: TreatmentSession, told: tuple[Told, ...]) -> SessionFacts:
+    return SessionFacts(
+        id=row.id,
+        status=row.status,
+        start=row.scheduled_start,
+        end=row.scheduled_end,
+        completed_at=row.completed_at,
+        completion_known_at=row.completion_known_at,
+        booked_at=row.booked_at,
+        moved_at=row.moved_at,
+        moves=row.moves,
+        cancelled_at=row.cancelled_at,
+        cancels=row.cancels,
+        no_show_at=row.no_show_at,
+        imported=row.imported,
+        confirmed_start=row.confirmed_start,
+        told=told,
+    )
+
+
+def _told(
+    db: Session, patient_ids: Collection[int], clinics: Mapping[int, ClinicCase]
+) -> defaultdict[tuple[int | None, int | None], list[Told]]:
+    """What patients have been told of the starts of sessions, as far as they may have the text."""
+    texts = select(
+        Message.patient_id,
+        Message.session_id,
+        Message.clinic_id,
+        Message.step,
+        Message.told_start,
+        Message.sent_at,
+        Message.claimed_at,
+    ).where(Message.patient_id.in_(patient_ids), Message.told_start.is_not(None), Message.state.in_(OUT_OF_HOUSE))
+    found: defaultdict[tuple[int | None, int | None], list[Told]] = defaultdict(list)
+    for patient_id, session_id, clinic_id, key, start, sent_at, claimed_at in db.execute(texts):
+        clinic = clinics.get(clinic_id)
+        step = clinic.plan.step(key) if clinic else None
+        calls_off = step is not None and step.anchor is Anchor.CANCELLED
+        at = sent_at or claimed_at
+        if start is not None and at is not None:
+            found[patient_id, session_id].append(Told(at=at, start=start, called_off=calls_off))
+    return found

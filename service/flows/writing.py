@@ -1,0 +1,57 @@
+"""Writing the text of one message at the moment of sending, whatever kind it is."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from service.domain.case import Case, PatientFacts
+from service.domain.composition import Composed, Texts, compose, compose_free, pick
+from service.domain.consent import Standing
+from service.domain.eligibility import Look
+from service.domain.templates import EmptyText
+from service.flows.casework import clinic_facts, live_plan
+from service.store.tables import Clinic, Message
+
+
+def write_text(db: Session, message: Message, look: Look | None, *, texts: Texts, now: datetime) -> Composed:
+    """The text as it leaves; notes on ``message`` which start time it names. Raises an own error for a hole."""
+    case = look.case if look else _nobody(db, message.clinic_id, now)
+    if message.language is not None and message.kind != "plan":
+        case = replace(case, patient=replace(case.patient, language=message.language))
+    if message.template is None:
+        return compose_free(_written(message), case)
+    template = pick(texts, message.template, case)
+    session = look.session if look else None
+    message.told_start = session.start if session and template.names_start else None
+    return compose(template, case, session=session, at=now)
+
+
+def _written(message: Message) -> str:
+    """What a person wrote; nobody is ever sent an empty text."""
+    if not (message.text or "").strip():
+        raise EmptyText
+    return message.text or ""
+
+
+def _nobody(db: Session, clinic_id: int, now: datetime) -> Case:
+    """The case of a number that belongs to no patient: only the clinic can be spoken of."""
+    clinic = clinic_facts(db, db.get_one(Clinic, clinic_id), answers_understood=True)
+    stranger = PatientFacts(
+        id=0,
+        phone=None,
+        language=clinic.languages[0],
+        zone=None,
+        status="active",
+        privacy="strict",
+        interval_weeks=None,
+        authorisation_ends=None,
+        standing=Standing.NONE,
+        may_ask=False,
+        imported=False,
+        added_at=None,
+        consented_at=None,
+        consented_by_text=False,
+        textable_since=None,
+    )
+    return Case(clinic=clinic, patient=stranger, sessions=(), plan=live_plan(db, clinic_id, now=now)[1])
