@@ -1,0 +1,161 @@
+"""The one place that wires the parts together, and the only reader of the wall clock."""
+
+import os
+import platform
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session, sessionmaker
+
+from service.domain.clock import Clock
+from service.domain.errors import AftercareError
+from service.domain.sms import SmsGateway
+from service.flows import dispatcher, inbox, planner, receipts, recovery, sample
+from service.flows.policy import SendingPolicy
+from service.gateways.simulated import SimulatedGateway, SimulatedNetwork
+from service.settings import Settings, with_secret_key
+from service.store import running
+from service.store.database import create_engine_for, revisions, session_factory
+
+SIMULATED_SENDER = "+15005550006"
+"""Twilio's magic number that may send: https://www.twilio.com/docs/iam/test-credentials"""
+
+Tick = Callable[[], int]
+"""One run of one chore; returns how many rows it worked on. As often as you like: where nothing is to do, nothing is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """Everything wired. ``ticks``: plan, dispatch, recover, receipts, inbound. Setting ``stopping`` ends long ones early."""
+
+    settings: Settings
+    engine: Engine
+    sessions: sessionmaker[Session]
+    gateway: SmsGateway
+    clock: Clock
+    policy: SendingPolicy
+    ticks: Mapping[str, Tick]
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    def close(self) -> None:
+        """Let texts under way finish, then let go of everything."""
+        self.gateway.close()
+        self.engine.dispose()
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def build(settings: Settings, *, clock: Clock | None = None) -> App:
+    """Wire everything; the database is not asked yet. ``clock`` stands in for the wall clock."""
+    settings, clock = with_secret_key(settings), clock or utc_now
+    engine = create_engine_for(settings.database_url.get_secret_value())
+    engine.hide_parameters = True  # what an error quotes would be texts and numbers
+    sessions, gateway, policy = session_factory(engine), _gateway(settings, clock), _policy(settings)
+    ticks = _ticks(settings, sessions, gateway, clock=clock, policy=policy)
+    return App(settings, engine, sessions, gateway, clock, policy, ticks)
+
+
+def require_schema(app: App) -> None:
+    """Raises where the database is not at the schema that this version works with."""
+    has, needs = revisions(app.engine)
+    if has != needs:
+        raise AftercareError(
+            f"The database is at schema {has or 'none'}, and this version needs {needs}. Nothing was changed. "
+            "Run `aftercare migrate` first."
+        )
+
+
+def prepare(app: App) -> None:
+    """Before work begins: look at the schema, and bring the default sender in line with the settings."""
+    require_schema(app)
+    chosen = app.settings.twilio
+    simulated = app.settings.gateway == "simulated" and not chosen.messaging_service_sid
+    with app.sessions.begin() as db:
+        running.ensure_default_sender(
+            db,
+            number=chosen.from_number or (SIMULATED_SENDER if simulated else None),
+            messaging_service=chosen.messaging_service_sid,
+            segments_per_second=chosen.segments_per_second,
+            daily_segments=chosen.daily_segments,
+        )
+        if app.settings.gateway != "simulated":
+            sample.keep_from_phones(db, now=app.clock())
+
+
+def polls(settings: Settings) -> bool:
+    """Whether receipts and texts from phones are fetched, because nobody brings them."""
+    return settings.gateway == "simulated" or settings.public_base_url is None
+
+
+def _gateway(settings: Settings, clock: Clock) -> SmsGateway:
+    if settings.gateway == "simulated":
+        return SimulatedGateway(SimulatedNetwork(uuid4().hex), clock)
+    # The SDK takes a second to load, and most commands never send.
+    from service.gateways.twilio import TwilioConfig, TwilioGateway
+    from service.gateways.twilio_transport import TWILIO
+
+    twilio = settings.twilio
+    password = twilio.api_key_secret or twilio.auth_token
+    if twilio.account_sid is None or password is None:
+        raise AftercareError("The Twilio account is not set: AFTERCARE_TWILIO__ACCOUNT_SID and its key or token.")
+    return TwilioGateway(
+        TwilioConfig(
+            account_sid=twilio.account_sid,
+            username=twilio.api_key_sid or twilio.account_sid,
+            password=password.get_secret_value(),
+            base_url=twilio.base_url or TWILIO,
+            public_base_url=settings.public_base_url,
+        )
+    )
+
+
+def _policy(settings: Settings) -> SendingPolicy:
+    """Outside production real texts go to listed numbers only, so that no test ever reaches a patient."""
+    guarded = settings.gateway == "twilio" and settings.environment != "production"
+    return SendingPolicy(
+        allowed_recipients=settings.allowed_recipients if guarded else None,
+        allowed_countries=settings.allowed_countries or None,
+        worker=f"{platform.node()}:{os.getpid()}",
+    )
+
+
+def _ticks(
+    settings: Settings, sessions: sessionmaker[Session], gateway: SmsGateway, *, clock: Clock, policy: SendingPolicy
+) -> dict[str, Tick]:
+    stop_replies = settings.twilio.stop_replies
+
+    def plan() -> int:
+        return planner.plan_pending(sessions, clock, answers_understood=policy.answers_understood)
+
+    def dispatch() -> int:
+        return dispatcher.dispatch_due(sessions, gateway, clock, policy)
+
+    def recover() -> int:
+        return recovery.rescue_stale_claims(sessions, clock)
+
+    def fetch_inbound() -> int:
+        return inbox.poll_inbound(sessions, gateway, clock, stop_replies=stop_replies)
+
+    def ask_for_receipts() -> int:
+        """Callbacks get lost: what they should have brought, texts from phones too, is asked for now and then."""
+        worked_in = receipts.apply_pending(sessions, gateway, clock)
+        found = receipts.poll_receipts(sessions, gateway, clock, after=_ask_after(settings))
+        return worked_in + found if polls(settings) else worked_in + found + fetch_inbound()
+
+    def inbound() -> int:
+        """What is here already is not kept waiting by a network that is out."""
+        understood = inbox.understand_pending(sessions, clock, stop_replies=stop_replies)
+        return understood + fetch_inbound() if polls(settings) else understood
+
+    return {"plan": plan, "dispatch": dispatch, "recover": recover, "receipts": ask_for_receipts, "inbound": inbound}
+
+
+def _ask_after(settings: Settings) -> timedelta:
+    """How long a text is left alone before its fate is asked for; the pretend network is never busy."""
+    return timedelta() if settings.gateway == "simulated" else timedelta(minutes=1)

@@ -1,0 +1,17 @@
+"""The command ``aftercare``: gathers the commands of every noun."""
+
+import typer
+
+from service.cli import clinics, content, imports, messages, patients, preview, running, tasks, tools
+
+NOUNS = (running, clinics, imports, preview, messages, patients, tasks, content, tools)
+
+app = typer.Typer(
+    name="aftercare",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Texts patients before and after a treatment session, and understands what they answer.",
+)
+for noun in NOUNS:
+    noun.register(app)

@@ -1,0 +1,70 @@
+"""Metrics for Prometheus. Most are asked of the database, so that any web process tells of every worker's work."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
+from prometheus_client.registry import Collector
+from sqlalchemy.orm import Session
+
+from service.assembly import App
+from service.store import counts, reports
+from service.store.database import read_only
+
+_Labelled = TypeVar("_Labelled", CounterMetricFamily, GaugeMetricFamily)
+
+
+def router(app: App) -> APIRouter:
+    routes = APIRouter()
+    registry = CollectorRegistry()
+    registry.register(_Everything(app))
+
+    @routes.get("/metrics")
+    def metrics() -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    return routes
+
+
+class _Everything(Collector):
+    """What the database says, then what this process alone has counted."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    def collect(self) -> Iterator[Metric]:
+        with self._app.sessions() as db:
+            yield from _states(reports.status(read_only(db), now=self._app.clock()))
+            yield from _events(db)
+        yield from (metric for metric in REGISTRY.collect() if metric.name.startswith("aftercare_"))
+
+
+def _states(status: Mapping[str, Any]) -> Iterator[Metric]:
+    yield _labelled(GaugeMetricFamily("aftercare_messages", "Messages", labels=["state"]), status["states"])
+    due = "How long the longest due text has waited; what is held does not count"
+    yield GaugeMetricFamily("aftercare_due_age_seconds", due, value=status["oldest_due_seconds"])
+    beats: dict[str, dict[str, Any]] = status["heartbeats"]
+    took = GaugeMetricFamily("aftercare_tick_seconds", "How long the last run of a tick took", labels=["tick"])
+    yield _labelled(took, {job: beat["took_ms"] / 1000 for job, beat in beats.items()})
+    age = GaugeMetricFamily("aftercare_tick_age_seconds", "How long ago a tick last said that it ran", labels=["tick"])
+    yield _labelled(age, {job: beat["age_seconds"] for job, beat in beats.items()})
+
+
+def _events(db: Session) -> Iterator[Metric]:
+    attempts = counts.attempts_by_outcome(db)
+    sent = CounterMetricFamily("aftercare_sent", "Texts handed to the provider", labels=["outcome"])
+    yield _labelled(sent, attempts)
+    yield CounterMetricFamily("aftercare_attempts", "Attempts to send", value=sum(attempts.values()))
+    inbound = CounterMetricFamily("aftercare_inbound", "Texts from phones", labels=["level"])
+    yield _labelled(inbound, counts.inbound_by_level(db))
+    pages, waited = counts.page_delays(db)
+    late = "How long after they were due pages to staff went out"
+    yield SummaryMetricFamily("aftercare_page_seconds", late, count_value=pages, sum_value=waited.total_seconds())
+
+
+def _labelled(family: _Labelled, values: Mapping[str, float]) -> _Labelled:
+    for label, value in values.items():
+        family.add_metric([label], value)
+    return family
