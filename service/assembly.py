@@ -4,7 +4,7 @@ import os
 import platform
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -39,7 +39,7 @@ class App:
     clock: Clock
     policy: SendingPolicy
     ticks: Mapping[str, Tick]
-    stopping: threading.Event = field(default_factory=threading.Event)
+    stopping: threading.Event
 
     def close(self) -> None:
         """Let texts under way finish, then let go of everything."""
@@ -57,8 +57,9 @@ def build(settings: Settings, *, clock: Clock | None = None) -> App:
     engine = create_engine_for(settings.database_url.get_secret_value())
     engine.hide_parameters = True  # what an error quotes would be texts and numbers
     sessions, gateway, policy = session_factory(engine), _gateway(settings, clock), _policy(settings)
-    ticks = _ticks(settings, sessions, gateway, clock=clock, policy=policy)
-    return App(settings, engine, sessions, gateway, clock, policy, ticks)
+    stopping = threading.Event()
+    ticks = _ticks(settings, sessions, gateway, clock=clock, policy=policy, go_on=lambda: not stopping.is_set())
+    return App(settings, engine, sessions, gateway, clock, policy, ticks, stopping)
 
 
 def require_schema(app: App) -> None:
@@ -116,9 +117,13 @@ def _gateway(settings: Settings, clock: Clock) -> SmsGateway:
 
 
 def _policy(settings: Settings) -> SendingPolicy:
-    """Outside production real texts go to listed numbers only, so that no test ever reaches a patient."""
+    """Outside production real texts go to listed numbers only, so that no test ever reaches a patient.
+
+    Questions whose answer is a number go out on the pretend network alone: nobody understands the answers of patients yet.
+    """
     guarded = settings.gateway == "twilio" and settings.environment != "production"
     return SendingPolicy(
+        answers_understood=settings.gateway == "simulated",
         allowed_recipients=settings.allowed_recipients if guarded else None,
         allowed_countries=settings.allowed_countries or None,
         worker=f"{platform.node()}:{os.getpid()}",
@@ -126,7 +131,13 @@ def _policy(settings: Settings) -> SendingPolicy:
 
 
 def _ticks(
-    settings: Settings, sessions: sessionmaker[Session], gateway: SmsGateway, *, clock: Clock, policy: SendingPolicy
+    settings: Settings,
+    sessions: sessionmaker[Session],
+    gateway: SmsGateway,
+    *,
+    clock: Clock,
+    policy: SendingPolicy,
+    go_on: Callable[[], bool],
 ) -> dict[str, Tick]:
     stop_replies = settings.twilio.stop_replies
 
@@ -134,7 +145,7 @@ def _ticks(
         return planner.plan_pending(sessions, clock, answers_understood=policy.answers_understood)
 
     def dispatch() -> int:
-        return dispatcher.dispatch_due(sessions, gateway, clock, policy)
+        return dispatcher.dispatch_due(sessions, gateway, clock, policy, go_on=go_on)
 
     def recover() -> int:
         return recovery.rescue_stale_claims(sessions, clock)

@@ -514,7 +514,8 @@ def create_messages() -> None:
     op.create_index("ix_message_expiry", "message", ["expires_at"], **only("state = 'planned'"))
     op.create_index("ix_message_patient", "message", ["patient_id", "due_at"])
     op.create_index("ix_message_provider_sid", "message", ["provider_sid"])
-    op.create_index("ix_message_session", "message", ["session_id"])
+    op.create_index("ix_message_page", "message", ["due_at"], **only("kind = 'page'"))
+    op.create_index("ix_message_session", "message", ["session_id", "state"])
     op.create_index("ix_message_unsettled", "message", ["sent_at"], **only("state IN ('sent', 'unconfirmed')"))
     op.create_table(
         "send_attempt",
@@ -553,7 +554,7 @@ def create_messages() -> None:
     )
     op.create_index("ix_send_attempt_number", "send_attempt", ["number", "started_at"])
     op.create_index("ix_send_attempt_patient", "send_attempt", ["patient_id", "started_at"])
-    op.create_index("ix_send_attempt_provider_sid", "send_attempt", ["provider_sid"])
+    op.create_index("ix_send_attempt_provider_sid", "send_attempt", ["provider_sid", "outcome"])
     op.create_table(
         "raw_receipt",
         sa.Column("id", KEY, nullable=False, comment="key"),

@@ -2,11 +2,9 @@
 
 import atexit
 
-from service.assembly import App, build
-from service.domain.errors import AftercareError
+from service.assembly import App, build, require_schema
 from service.logs import configure
 from service.settings import load_settings
-from service.store.database import revisions
 
 
 def open_app() -> App:
@@ -15,10 +13,5 @@ def open_app() -> App:
     configure(settings.log_format, settings.log_level)
     app = build(settings)
     atexit.register(app.close)
-    has, needs = revisions(app.engine)
-    if has != needs:
-        raise AftercareError(
-            f"The database is at schema {has or 'none'}, and this version needs {needs}. Nothing was changed. "
-            "Run `aftercare migrate` first."
-        )
+    require_schema(app)
     return app

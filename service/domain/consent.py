@@ -30,10 +30,13 @@ class ConsentEntry:
 
 
 def standing(entries: Iterable[ConsentEntry], *, clinic_id: int, sender_id: int, now: datetime) -> Standing:
-    """What the newest entries say; ``entries`` are those of one number, later lines win at equal times."""
+    """What the newest entries say; ``entries`` are those of one number, later lines win at equal times.
+
+    Clocks differ: a withdrawal counts even if its time seems to lie ahead, a consent only from its time on.
+    """
     of_clinic: ConsentEntry | None = None
     of_sender: ConsentEntry | None = None
-    for entry in sorted((e for e in entries if e.at <= now), key=lambda e: e.at):
+    for entry in sorted((e for e in entries if e.at <= now or not e.granted), key=lambda e: e.at):
         if entry.clinic_id == clinic_id:
             of_clinic = entry
         if entry.sender_id == sender_id and (entry.clinic_id == clinic_id or not entry.granted):

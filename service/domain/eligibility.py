@@ -94,7 +94,7 @@ class DirectLook:
 def decide(look: Look, now: datetime) -> Decision:
     """Whether a planned text may leave: facts first, then usefulness, then holds, then the clock."""
     if look.marked:
-        return Defer(now + (REPLAN_AGAIN if look.held_reason == "replanning" else REPLAN_FOR), "replanning")
+        return Defer(now + (REPLAN_FOR if look.held_reason is None else REPLAN_AGAIN), "replanning")
     if look.expires_at is not None and now > look.expires_at - LEAST_USEFUL:
         return Miss(missed_because(look.held_reason))
     if (reason := _unwanted(look)) is not None:

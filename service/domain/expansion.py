@@ -141,7 +141,7 @@ def _timely(entry: Entry, known: datetime | None, case: Case) -> Entry:
     if late and entry.step.late is Late.SKIP:
         return entry.skip("late")
     if entry.nominal_at is None or (due := _first_chance(entry.step, entry.nominal_at, known, case)) is None:
-        return entry.skip("window")
+        return entry.skip("expired")
     if late and entry.step.late is Late.NEXT_WINDOW:
         own = next(_own_clock_times(entry, case, not_before=due), None)
         return entry.skip("expired") if own is None else replace(entry, due_at=own)

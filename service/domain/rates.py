@@ -3,26 +3,33 @@
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-AHEAD = timedelta(seconds=1)
+AHEAD = timedelta(seconds=5)
 """How far ahead of its rate a sender may be: the provider queues little, so that a STOP keeps its effect."""
+LARGEST = 24
+"""Segments of the longest text that a network takes."""
 CARRIERS = ZoneInfo("America/Los_Angeles")
 """US carriers count a sender's day from midnight Pacific (Twilio error 30023)."""
 
 
 def room(*, now: datetime, free_at: datetime | None, per_second: float) -> float:
     """Segments that may be handed over now; below or equal to zero: none."""
-    start = max(free_at or now, now)
-    return (now + AHEAD - start).total_seconds() * per_second
+    return (now + AHEAD - _busy_until(now, free_at, per_second)).total_seconds() * per_second
 
 
 def through_at(segments: int, *, now: datetime, free_at: datetime | None, per_second: float) -> datetime:
     """When the sender is through after ``segments`` more."""
-    return max(free_at or now, now) + timedelta(seconds=segments / per_second)
+    return _busy_until(now, free_at, per_second) + timedelta(seconds=segments / per_second)
 
 
 def opens_at(free_at: datetime) -> datetime:
     """When a sender that is through at ``free_at`` may be given more; a millisecond on, so that there is room then."""
     return free_at - AHEAD + timedelta(milliseconds=1)
+
+
+def _busy_until(now: datetime, free_at: datetime | None, per_second: float) -> datetime:
+    """When the sender is through. A time that no handing over leads to was written by a clock that ran ahead."""
+    latest = now + AHEAD + timedelta(seconds=LARGEST / per_second)
+    return free_at if free_at is not None and now < free_at <= latest else now
 
 
 def carriers_day(now: datetime) -> date:

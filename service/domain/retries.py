@@ -7,6 +7,11 @@ FIRST, LONGEST = timedelta(seconds=2), timedelta(minutes=10)
 AFTER_FAILURE = timedelta(hours=2)
 """A phone that was off is worth another try some hours later, not some seconds."""
 CARRIER_TRIES = 2
+ASKED_AT = (
+    *(timedelta(seconds=age) for age in (5, 15, 30, 60, 120, 300, 900)),
+    *(timedelta(hours=age) for age in range(1, 72)),
+)
+"""The ages at which a text without a final report is asked about: soon while news is likely, then each hour for three days."""
 
 
 def next_attempt_at(now: datetime, *, message_id: int, attempts: int, retry_after_seconds: float | None) -> datetime:
@@ -22,6 +27,20 @@ def after_failed_delivery(now: datetime, *, message_id: int, attempts: int) -> d
     if attempts >= CARRIER_TRIES:
         return None
     return now + AFTER_FAILURE * (1 + _spread(message_id, attempts) / 4)
+
+
+def asked_again(last: datetime, now: datetime) -> tuple[tuple[datetime, datetime], ...]:
+    """Which texts are asked about at ``now``, if the last time was at ``last``: those that reached an age of :data:`ASKED_AT` since.
+
+    As spans of the moment a text left, after the first and up to the second, the oldest first and none touching another.
+    """
+    spans: list[tuple[datetime, datetime]] = []
+    for age in reversed(ASKED_AT):
+        after, until = last - age, now - age
+        if spans and after <= spans[-1][1]:
+            after, _ = spans.pop()
+        spans.append((after, until))
+    return tuple(spans) if last < now else ()
 
 
 def _spread(message_id: int, attempts: int) -> float:

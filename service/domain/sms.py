@@ -65,6 +65,11 @@ class Refused:
     next_action: str
     retry_after_seconds: float | None = None
 
+    @property
+    def because(self) -> str:
+        """The reason as staff read it, with the provider's code."""
+        return f"{self.reason} ({self.code})"
+
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
@@ -77,7 +82,7 @@ Outcome = Accepted | Refused | Unknown
 
 
 class ReceiptState(StrEnum):
-    """How far the provider says a text has come. The order of rank is :data:`RECEIPT_RANK`."""
+    """How far the provider says a text has come, in the order of rank."""
 
     ACCEPTED = "accepted"
     QUEUED = "queued"
@@ -99,6 +104,11 @@ class Failure:
     reason: str
     next_action: str
     temporary: bool = False
+
+    @property
+    def because(self) -> str:
+        """The reason as staff read it, with the provider's code."""
+        return f"{self.reason} ({self.code})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,17 @@ Other programs write these rows too, so they may hold what nobody can compute wi
 fault, which staff are told; everybody else's texts go on.
 """
 
+import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
+from sqlalchemy.exc import DataError
 from sqlalchemy.orm import Session
 
 from service.domain.careplan import Anchor, CarePlan
@@ -27,6 +30,13 @@ from service.store.tables import Clinic, Holiday, Message, Patient, TreatmentSes
 
 CLOCKS_DIFFER = timedelta(minutes=10)
 """How far the clock of another program that writes rows may be ahead of ours."""
+
+UNREADABLE = (AttributeError, TypeError, ValueError, OverflowError, DataError)
+"""What reading a row raises that holds no moment where one should be, or one beyond all calendars ('infinity')."""
+
+E164 = re.compile(r"\+[0-9]{7,15}")
+
+Found = TypeVar("Found")
 
 
 class FactsError(AftercareError):
@@ -51,62 +61,77 @@ class Cases(dict[int, Case]):
     """Cases by patient id. ``faults``: of whom there is none, and why. ``clinics``: what holds for all of a clinic.
 
     ``unsettled``: of whom the ledger has lines that will hold in a moment, by the clock of whoever wrote them.
+    ``unusable``: clinics of none of whose patients there can be a case.
     """
 
-    def __init__(self, clinics: Mapping[int, ClinicCase]) -> None:
+    def __init__(self, clinics: Mapping[int, ClinicCase | FactsError], faults: dict[int, FactsError]) -> None:
         super().__init__()
-        self.clinics = clinics
-        self.faults: dict[int, FactsError] = {}
+        self.clinics = {key: clinic for key, clinic in clinics.items() if isinstance(clinic, ClinicCase)}
+        self.faults = faults
         self.unsettled: set[int] = set()
+        self.unusable = clinics.keys() - self.clinics.keys()
 
 
 def load_cases(db: Session, patient_ids: Collection[int], *, now: datetime, answers_understood: bool = True) -> Cases:
     """The case of each patient, read in a handful of queries however many patients there are."""
-    patients = list(db.scalars(select(Patient).where(Patient.id.in_(patient_ids))))
+    faults: dict[int, FactsError] = {}
+    ids = sorted(patient_ids)
+    patients = each_readable(ids, lambda some: db.scalars(select(Patient).where(Patient.id.in_(some))), faults=faults)
     clinics = _clinics(db, patients, now=now, answers_understood=answers_understood)
-    ledger = consent.entries_for(db, {p.phone for p in patients if p.phone})
-    cases = Cases({key: clinic for key, clinic in clinics.items() if isinstance(clinic, ClinicCase)})
-    sessions = _sessions(db, patient_ids, cases.clinics)
-    for patient in patients:
+    cases = Cases(clinics, faults)
+    numbers = {patient.id: patient.phone for patient in patients if patient.phone}
+    ledger = dict(
+        each_readable(
+            list(numbers), lambda some: consent.entries_for(db, {numbers[one] for one in some}).items(), faults=faults
+        )
+    )
+    sessions = dict(each_readable(ids, lambda some: _sessions(db, some, cases.clinics).items(), faults=faults))
+    for patient in (one for one in patients if one.id not in faults):
         lines = ledger.get(patient.phone or "", [])
         if any(now < line.at <= now + CLOCKS_DIFFER for line in lines):
             cases.unsettled.add(patient.id)
         try:
             clinic = _of(patient, clinics)
-            facts = _patient(patient, clinic, lines, now)
-        except FactsError as fault:
-            cases.faults[patient.id] = fault
-        else:
-            own = tuple(sessions[patient.id])
+            facts, own = _patient(patient, clinic, lines, now), tuple(sessions.get(patient.id, ()))
             cases[patient.id] = Case(clinic=clinic.facts, patient=facts, sessions=own, plan=clinic.plan)
+        except FactsError as fault:
+            faults[patient.id] = fault
     return cases
 
 
-def faults(db: Session, patients: Collection[Patient], *, now: datetime) -> dict[int, FactsError]:
-    """Of which patients there can be no case, and why."""
-    clinics = _clinics(db, patients, now=now, answers_understood=True)
-    found: dict[int, FactsError] = {}
-    for patient in patients:
-        try:
-            _of(patient, clinics)
-            _own_zone(patient)
-        except FactsError as fault:
-            found[patient.id] = fault
-    return found
+def each_readable(
+    patient_ids: Sequence[int], read: Callable[[Sequence[int]], Iterable[Found]], *, faults: dict[int, FactsError]
+) -> list[Found]:
+    """What ``read`` finds of these patients. Whose rows can not be read gets a fault, and all others are found anyway."""
+    try:
+        return list(read(patient_ids))
+    except UNREADABLE:
+        if len(patient_ids) == 1:
+            faults[patient_ids[0]] = _unreadable(f"patient {patient_ids[0]}")
+            return []
+    half = len(patient_ids) // 2
+    parts = patient_ids[:half], patient_ids[half:]
+    return [found for part in parts for found in each_readable(part, read, faults=faults)]
+
+
+def _unreadable(whose: str) -> FactsError:
+    return FactsError(whose, "one of its rows holds a date or time, or another value, that can not be read.")
 
 
 def _clinics(
-    db: Session, patients: Collection[Patient], *, now: datetime, answers_understood: bool
+    db: Session, patients: Iterable[Patient], *, now: datetime, answers_understood: bool
 ) -> dict[int, ClinicCase | FactsError]:
     """The clinics of these patients, or why one's facts make no sense."""
     found: dict[int, ClinicCase | FactsError] = {}
-    for row in db.scalars(select(Clinic).where(Clinic.id.in_({p.clinic_id for p in patients}))):
+    for clinic_id in sorted({patient.clinic_id for patient in patients}):
         try:
+            row = db.get_one(Clinic, clinic_id)
             facts = clinic_facts(db, row, answers_understood=answers_understood)
-            version, plan = live_plan(db, row.id, now=now)
-            found[row.id] = ClinicCase(row.sender_id, facts, version, plan)
+            found[clinic_id] = ClinicCase(row.sender_id, facts, *live_plan(db, clinic_id, now=now))
         except FactsError as fault:
-            found[row.id] = fault
+            found[clinic_id] = fault
+        except UNREADABLE:
+            found[clinic_id] = _unreadable(f"clinic {clinic_id}")
     return found
 
 
@@ -188,6 +213,8 @@ def live_texts(db: Session, clinic_id: int) -> Texts:
 
 
 def _patient(row: Patient, clinic: ClinicCase, ledger: list[ConsentEntry], now: datetime) -> PatientFacts:
+    if row.phone and not E164.fullmatch(row.phone):
+        raise FactsError(f"patient {row.id}", "its number is not written with + and country code.")
     stands = standing(ledger, clinic_id=row.clinic_id, sender_id=clinic.sender_id, now=now)
     return PatientFacts(
         id=row.id,
@@ -253,15 +280,10 @@ def _told(
     db: Session, patient_ids: Collection[int], clinics: Mapping[int, ClinicCase]
 ) -> defaultdict[tuple[int | None, int | None], list[Told]]:
     """What patients have been told of the starts of sessions, as far as they may have the text."""
-    texts = select(
-        Message.patient_id,
-        Message.session_id,
-        Message.clinic_id,
-        Message.step,
-        Message.told_start,
-        Message.sent_at,
-        Message.claimed_at,
-    ).where(Message.patient_id.in_(patient_ids), Message.told_start.is_not(None), Message.state.in_(OUT_OF_HOUSE))
+    about = (Message.patient_id, Message.session_id, Message.clinic_id, Message.step)
+    texts = select(*about, Message.told_start, Message.sent_at, Message.claimed_at).where(
+        Message.patient_id.in_(patient_ids), Message.told_start.is_not(None), Message.state.in_(OUT_OF_HOUSE)
+    )
     found: defaultdict[tuple[int | None, int | None], list[Told]] = defaultdict(list)
     for patient_id, session_id, clinic_id, key, start, sent_at, claimed_at in db.execute(texts):
         clinic = clinics.get(clinic_id)

@@ -18,11 +18,11 @@ from service.domain.errors import AftercareError
 from service.domain.phone import country_of
 from service.flows import ending
 from service.flows.casework import live_texts
-from service.flows.looking import Looking, day_is_full
+from service.flows.looking import NOT_WRITABLE, Looking, day_is_full
 from service.flows.policy import SendingPolicy
 from service.flows.writing import write_text
 from service.store import attempts, messages, running, tasks
-from service.store.tables import Clinic, Message, Sender
+from service.store.tables import Message, Sender
 
 BATCH = 500
 SAME_TEXT = timedelta(hours=12)
@@ -39,22 +39,33 @@ class Claim:
     looked: int
 
 
-def claim_and_compose(db: Session, *, now: datetime, policy: SendingPolicy) -> Claim:
-    """Claim up to a batch over all senders, decide about each, and write the attempt rows of those that leave."""
+def claim_and_compose(db: Session, *, now: datetime, policy: SendingPolicy, most: int = BATCH) -> Claim:
+    """Claim up to ``most`` of each of as many senders, decide about each, and write the attempt rows of those that leave."""
     token = token_hex(16)
-    senders = {sender.id: sender for sender in _senders_with_work(db, now)}
-    all_paused = running.installation(db).paused_at is not None
-    claimed = [
-        m for s in senders.values() for m in _take(db, s, now, token, to_hold=all_paused or s.paused_at is not None)
-    ]
+    senders = {sender.id: sender for sender in _senders_with_work(db, now, most)}
+    claimed = [m for sender in senders.values() for m in _take(db, sender, now, token, most=most)]
+    for message in claimed:
+        # What an earlier attempt would have told is not said yet: the look must not find it and think it was.
+        message.told_start = message.sent_at = None
     desk = _Desk(db, senders, Looking(db, claimed, now=now, policy=policy), now, policy)
-    outgoing = [out for message in claimed if (out := desk.work(message)) is not None]
+    with db.no_autoflush:  # nothing that is asked on the way depends on what is decided on the way
+        outgoing = [out for message in claimed if (out := desk.work(message)) is not None]
     db.flush()
     attempts.add(db, desk.attempts)
     return Claim(token, outgoing, len(claimed) - desk.put_back)
 
 
-def _senders_with_work(db: Session, now: datetime) -> Iterator[Sender]:
+def set_aside(db: Session, *, now: datetime) -> Claim:
+    """Hold the one text that is due first, whatever is wrong with the facts about it, and tell staff."""
+    token = token_hex(16)
+    senders = list(_senders_with_work(db, now, 1))
+    claimed = [m for sender in senders for m in _take(db, sender, now, token, most=1)]
+    for message in claimed:
+        block(db, message, "The facts about this text can not be used by the service.", now=now)
+    return Claim(token, [], len(claimed))
+
+
+def _senders_with_work(db: Session, now: datetime, most: int) -> Iterator[Sender]:
     """Senders with something due, locked: what one worker hands over, every other sees in the rate."""
     due = exists().where(
         messages.PLANNED,
@@ -62,19 +73,20 @@ def _senders_with_work(db: Session, now: datetime) -> Iterator[Sender]:
         Message.priority.in_(messages.PRIORITIES),
         Message.attempt_at <= now,
     )
-    busy = list(db.scalars(select(Sender.id).where(due)))
+    busy = list(db.scalars(select(Sender.id).where(due).order_by(Sender.id).limit(most)))
     if busy:
         locked = select(Sender).where(Sender.id.in_(busy)).order_by(Sender.id)
         yield from db.scalars(locked.with_for_update(skip_locked=True, key_share=True))
 
 
-def _take(db: Session, sender: Sender, now: datetime, token: str, *, to_hold: bool) -> list[Message]:
+def _take(db: Session, sender: Sender, now: datetime, token: str, *, most: int) -> list[Message]:
     """Claim what the sender has room for, the most urgent first. What it may not send now is looked at, too, and held."""
+    to_hold = sender.paused_at is not None or running.installation(db).paused_at is not None
     room = rates.room(now=now, free_at=sender.free_at, per_second=sender.segments_per_second)
     taken: list[Message] = []
     for priority in messages.PRIORITIES:
         is_full = priority == messages.PRIORITIES[-1] and day_is_full(sender, now)
-        limit = BATCH if is_full or to_hold else min(BATCH, ceil(room))
+        limit = most if is_full or to_hold else min(most, ceil(room))
         if (left := limit - len(taken)) > 0:
             taken += messages.claim_due(db, sender_id=sender.id, priority=priority, now=now, limit=left, token=token)
     return taken
@@ -100,7 +112,7 @@ class _Desk:
             return None
         fault = self._looking.cases.faults.get(message.patient_id or 0)
         if fault is not None and message.kind in TO_PATIENTS:
-            self._block(message, fault)
+            block(self._db, message, str(fault), now=self._now)
             return None
         look = self._looking.at(message)
         decision = self._decide(message, look)
@@ -131,11 +143,12 @@ class _Desk:
         try:
             texts = self._texts_of(message.clinic_id)
             composed = write_text(self._db, message, look, texts=texts, now=self._now)
+            number = _number(message, look)
+            reason = self._forbidden(message, number) or self._repeated(message, number, composed)
         except AftercareError as error:
-            self._block(message, error)
+            block(self._db, message, str(error), now=self._now)
             return None
-        number = _number(message, look)
-        if (reason := self._forbidden(message, number) or self._repeated(message, number, composed)) is not None:
+        if reason is not None:
             ending.drop(self._db, message, Drop(reason), now=self._now)
             return None
         return self._hand_over(message, composed, number, decision)
@@ -145,25 +158,8 @@ class _Desk:
             self._texts[clinic_id] = live_texts(self._db, clinic_id)
         return self._texts[clinic_id]
 
-    def _block(self, message: Message, error: AftercareError) -> None:
-        """Hold a text that has a hole, and tell staff: mended in time, it still goes out."""
-        ending.hold(self._db, message, Defer(self._now + HELD_FOR, "not_writable"), now=self._now)
-        tasks.open_task(
-            self._db,
-            identity=f"not_writable:{message.id}",
-            kind="not_writable",
-            clinic_id=message.clinic_id,
-            patient_id=message.patient_id,
-            session_id=message.session_id,
-            message_id=message.id,
-            level="red" if message.urgency == Urgency.SAFETY else "amber",
-            now=self._now,
-            reason=str(error),
-            next_action="Correct the clinic, the session or the text; it is then sent by itself while it is of use.",
-        )
-
     def _forbidden(self, message: Message, number: str) -> str | None:
-        home = self._db.get_one(Clinic, message.clinic_id).country
+        home = self._looking.clinic_of(message).country
         return self._policy.forbids(number, country=country_of(number), home=home)
 
     def _repeated(self, message: Message, number: str, composed: Composed) -> str | None:
@@ -209,6 +205,24 @@ class _Desk:
         per_second, today = sender.segments_per_second, rates.carriers_day(self._now)
         sender.free_at = rates.through_at(segments, now=self._now, free_at=sender.free_at, per_second=per_second)
         sender.day, sender.day_segments = today, segments + (sender.day_segments if sender.day == today else 0)
+
+
+def block(db: Session, message: Message, because: str, *, now: datetime) -> None:
+    """Hold a text that can not be written, and tell staff: mended in time, it still goes out."""
+    ending.hold(db, message, Defer(now + HELD_FOR, NOT_WRITABLE), now=now)
+    tasks.open_task(
+        db,
+        identity=f"{NOT_WRITABLE}:{message.id}",
+        kind=NOT_WRITABLE,
+        clinic_id=message.clinic_id,
+        patient_id=message.patient_id,
+        session_id=message.session_id,
+        message_id=message.id,
+        level="red" if message.urgency == Urgency.SAFETY else "amber",
+        now=now,
+        reason=because,
+        next_action="Correct the clinic, the session or the text; it is then sent by itself while it is of use.",
+    )
 
 
 def _number(message: Message, look: Look | None) -> str:

@@ -13,9 +13,9 @@ from service.domain.sms import Blame, Failure, Receipt, ReceiptState
 from service.domain.windows import LEAST_USEFUL
 from service.flows.casework import load_cases
 from service.flows.refusals import draw_consequences
-from service.flows.telling import tell_missed
-from service.store import journal, messages, tasks
-from service.store.tables import Message, SendAttempt, Task
+from service.flows.telling import end_doubt, tell_missed
+from service.store import journal, messages, patients
+from service.store.tables import Message, SendAttempt
 
 ENDED_BADLY = frozenset({State.UNDELIVERED, State.FAILED})
 log = structlog.get_logger()
@@ -70,7 +70,8 @@ def _attempt_of(
         nameless.finished_at = nameless.finished_at or now
         data = {"attempt": nameless.n, "segments": nameless.segments}
         journal.append(db, "sent", at=now, message=message, reason="learned_from_receipt", data=data)
-        _end_doubt(db, message, nameless, now)
+        taken = "The provider reported on the text: it had taken it."
+        end_doubt(db, message, attempt=nameless.n, outcome=taken, now=now)
         if nameless is attempts[0]:
             _has_left(db, message, nameless)
     return named or nameless
@@ -84,13 +85,6 @@ def _has_left(db: Session, message: Message, attempt: SendAttempt) -> None:
         messages.change_state(db, message, State.SENDING)
 
 
-def _end_doubt(db: Session, message: Message, attempt: SendAttempt, now: datetime) -> None:
-    """Nobody has to find out any more whether the provider took it."""
-    doubt = db.scalar(select(Task.id).where(Task.identity == f"unconfirmed:{message.id}:{attempt.n}"))
-    if doubt is not None:
-        tasks.close(db, doubt, outcome="The provider reported on the text: it had taken it.", now=now)
-
-
 def _note(db: Session, message: Message, attempt: SendAttempt | None, receipt: Receipt, now: datetime) -> bool:
     """False if the very same report was worked in before."""
     code = receipt.failure.code if receipt.failure else ""
@@ -99,14 +93,10 @@ def _note(db: Session, message: Message, attempt: SendAttempt | None, receipt: R
         "receipt",
         at=now,
         message=message,
-        reason=_because(receipt.failure) if receipt.failure else None,
+        reason=receipt.failure.because if receipt.failure else None,
         data={"word": receipt.word, "state": receipt.state, "attempt": attempt.n if attempt else None},
         outside_key=f"receipt:{receipt.provider_sid}:{receipt.word}:{code}",
     )
-
-
-def _because(failure: Failure) -> str:
-    return f"{failure.reason} ({failure.code})"
 
 
 def _compare_segments(db: Session, message: Message, receipt: Receipt, now: datetime) -> None:
@@ -131,7 +121,7 @@ def _move(db: Session, message: Message, receipt: Receipt, now: datetime) -> Non
     reached = advance(found, receipt.state)
     if reached is not found:
         # Without its token, a settle that comes later does nothing.
-        because = _because(receipt.failure) if receipt.failure else None
+        because = receipt.failure.because if receipt.failure else None
         messages.change_state(
             db, message, reached, reason=because, claim_token=None, claimed_at=None, held_reason=None, settled_at=now
         )
@@ -149,11 +139,13 @@ def _after_failure(
             db, message, State.PLANNED, attempt_at=again, held_reason="retry", settled_at=None, provider_sid=None
         )
         journal.append(db, "retry", at=now, message=message, data={"to": again.isoformat()})
+        patients.mark(db, message.patient_id)
     elif message.patient_id is not None and (failure is None or failure.blame is not Blame.MESSAGE):
         # For a fault of the text itself staff have a task that says so.
-        case = load_cases(db, [message.patient_id], now=now)[message.patient_id]
-        step = case.plan.step(message.step)
-        tell_missed(db, case, identity=message.identity, step=step, now=now, reason=message.reason or "not delivered")
+        case = load_cases(db, [message.patient_id], now=now).get(message.patient_id)
+        if case is not None:
+            step, because = case.plan.step(message.step), message.reason or "not delivered"
+            tell_missed(db, case, identity=message.identity, step=step, now=now, reason=because)
 
 
 def _next_try(

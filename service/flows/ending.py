@@ -27,7 +27,9 @@ def hold(db: Session, message: Message, decision: Defer, *, now: datetime) -> No
         journal.append(db, "held", at=now, message=message, reason=decision.reason)
     message.state, message.claim_token, message.claimed_at = State.PLANNED, None, None
     message.attempt_at = decision.until
-    message.held_reason = decision.reason
+    if decision.reason not in PASSING or message.held_reason is None:
+        # A night that falls while a text is held says nothing about why it was not sent by day.
+        message.held_reason = decision.reason
 
 
 def drop(db: Session, message: Message, decision: Drop, *, now: datetime) -> None:

@@ -1,9 +1,10 @@
 """Gathering what the last look asks about, for a batch of claimed texts at once."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import date, datetime
+from typing import TypeVar
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, aliased
@@ -21,9 +22,12 @@ from service.flows.casework import load_cases
 from service.flows.policy import SendingPolicy
 from service.store import consent, messages, running
 from service.store.columns import UtcDateTime
-from service.store.tables import Clinic, Message, Patient, Sender
+from service.store.tables import Clinic, Message, Patient, SendAttempt, Sender
 
+Known = TypeVar("Known", Clinic, Patient, Sender)
 WAITING = (State.PLANNED, State.SENDING)
+NOT_WRITABLE = "not_writable"
+"""Held because the text has a hole that a person has to mend."""
 
 
 class Looking:
@@ -32,9 +36,11 @@ class Looking:
     def __init__(self, db: Session, claimed: Sequence[Message], *, now: datetime, policy: SendingPolicy) -> None:
         self._db, self._now = db, now
         ids = {m.patient_id for m in claimed if m.patient_id is not None}
-        phones = db.scalars(select(Patient.phone).where(Patient.id.in_(ids), Patient.phone.is_not(None)))
+        self._patients = _by_id(db, Patient, ids)
+        self._clinics = _by_id(db, Clinic, {m.clinic_id for m in claimed})
+        self._senders = _by_id(db, Sender, {m.sender_id for m in claimed})
         fixed = {m.to_number for m in claimed if m.to_number is not None}
-        self._numbers = messages.lock_numbers(db, fixed | {phone for phone in phones if phone})
+        self._numbers = messages.lock_numbers(db, fixed | {p.phone for p in self._patients.values() if p.phone})
         self._ledger = consent.entries_for(db, fixed)
         self.cases = load_cases(db, ids, now=now, answers_understood=policy.answers_understood)
         self._counts = messages.sent_counts(db, ids, now=now)
@@ -70,16 +76,19 @@ class Looking:
             held_reason=message.held_reason,
         )
 
+    def clinic_of(self, message: Message) -> Clinic:
+        """The clinic that the text is from."""
+        return self._clinics[message.clinic_id]
+
     def directly_at(self, message: Message) -> DirectLook:
         """The look at a text whose number is fixed."""
-        clinic = self._db.get_one(Clinic, message.clinic_id)
         lines = self._ledger.get(message.to_number or "", [])
         return DirectLook(
             kind=message.kind,
             template=message.template,
             urgency=message.urgency,
             number=message.to_number,
-            standing=standing(lines, clinic_id=clinic.id, sender_id=message.sender_id, now=self._now),
+            standing=standing(lines, clinic_id=message.clinic_id, sender_id=message.sender_id, now=self._now),
             expires_at=message.expires_at,
             paused=self.paused(message),
             number_blocked=self._blocked(message.to_number),
@@ -88,12 +97,12 @@ class Looking:
 
     def paused(self, message: Message) -> str | None:
         """Which pause holds the text, the widest first."""
-        sender = self._db.get_one(Sender, message.sender_id)
+        sender = self._senders[message.sender_id]
         if self._all_paused:
             return "paused"
         if sender.paused_at is not None:
             return "sender_paused"
-        if self._db.get_one(Clinic, message.clinic_id).paused_at is not None:
+        if self.clinic_of(message).paused_at is not None:
             return "clinic_paused"
         if self._patient_paused(message):
             return "patient_paused"
@@ -104,7 +113,7 @@ class Looking:
         self._more[patient_id] += 1
 
     def _patient_paused(self, message: Message) -> bool:
-        patient = self._db.get(Patient, message.patient_id) if message.patient_id and message.kind == "plan" else None
+        patient = self._patients.get(message.patient_id or 0) if message.kind == "plan" else None
         return patient is not None and patient.paused_until is not None and patient.paused_until > self._now
 
     def _blocked(self, number: str | None) -> bool:
@@ -135,14 +144,13 @@ def _last_counts(db: Session, cases: dict[int, Case]) -> dict[int, date]:
             Message.state.in_(OUT_OF_HOUSE),
             Message.sent_at.is_not(None),
         )
-        for patient_id, at in db.execute(asked.group_by(Message.patient_id)):
-            if patient_id is not None and at is not None:
-                found[patient_id] = local_day(at, cases[patient_id].clinic.zone)
+        last = db.execute(asked.group_by(Message.patient_id)).all()
+        found |= {who: local_day(at, cases[who].clinic.zone) for who, at in last if who is not None and at is not None}
     return found
 
 
 def _waiting_parts(db: Session, claimed: Sequence[Message], cases: dict[int, Case]) -> set[int]:
-    """Texts that follow another one of the same session which has not left yet."""
+    """Texts that follow another one of the same session which has not left yet, and is not stuck either."""
     waiting: set[int] = set()
     for message in claimed:
         case = cases.get(message.patient_id or 0)
@@ -151,18 +159,25 @@ def _waiting_parts(db: Session, claimed: Sequence[Message], cases: dict[int, Cas
             continue
         first = aliased(Message)
         ahead = select(first.id).where(first.session_id == message.session_id, first.step.in_(step.after_step))
-        if db.scalar(ahead.where(first.state.in_(WAITING), first.kind == "plan").limit(1)) is not None:
+        on_its_way = first.state.in_(WAITING), first.held_reason.is_distinct_from(NOT_WRITABLE)
+        if db.scalar(ahead.where(*on_its_way, first.kind == "plan").limit(1)) is not None:
             waiting.add(message.id)
     return waiting
 
 
 def _asked_before(db: Session, message: Message, case: Case) -> bool:
     """Whether anybody was ever asked for consent on this number."""
-    asked = select(Message.id).where(
-        Message.to_number == case.patient.phone,
-        Message.clinic_id == message.clinic_id,
+    asked = select(SendAttempt.id).join(Message, Message.id == SendAttempt.message_id)
+    of_number = asked.where(
+        SendAttempt.number == case.patient.phone,
+        SendAttempt.clinic_id == message.clinic_id,
         Message.step == message.step,
         Message.id != message.id,
-        Message.state.in_(OUT_OF_HOUSE),
+        messages.MAYBE_SENT,
     )
-    return db.scalar(asked.limit(1)) is not None
+    return db.scalar(of_number.limit(1)) is not None
+
+
+def _by_id(db: Session, table: type[Known], ids: Collection[int]) -> dict[int, Known]:
+    """Rows by id, read once: asked for one by one they would be read again for each text."""
+    return {row.id: row for row in db.scalars(select(table).where(table.id.in_(ids)))}

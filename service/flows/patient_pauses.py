@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from service.domain.errors import AftercareError
 from service.domain.moments import read_day_or_moment
+from service.flows.holding import release
 from service.store import journal
 from service.store.tables import Clinic, Patient
 
@@ -42,7 +43,7 @@ def pause_patient(db: Session, patient_id: int, *, until: str, reason: str, by: 
 
 
 def resume_patient(db: Session, patient_id: int, *, by: str, now: datetime) -> bool:
-    """End a pause early. False where there was none."""
+    """End a pause early; what it held is looked at again at once. False where there was none."""
     patient = _locked(db, patient_id)
     paused = patient.paused_until is not None and patient.paused_until > now
     patient.paused_until = patient.pause_reason = None
@@ -50,6 +51,7 @@ def resume_patient(db: Session, patient_id: int, *, by: str, now: datetime) -> b
         journal.append(
             db, "patient_resumed", at=now, clinic_id=patient.clinic_id, patient_id=patient_id, data={"by": by}
         )
+        release(db, "patient_paused", now=now, patient_id=patient_id)
     return paused
 
 

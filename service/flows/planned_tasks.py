@@ -1,7 +1,7 @@
 """Staff tasks that the care plan asks for: planned like texts, shown when their time has come and they are still needed."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +18,7 @@ from service.store import tasks
 from service.store.inserts import insert_missing
 from service.store.tables import Task
 
-BATCH = 200
+BATCH = 100
 
 
 class Writer:
@@ -34,7 +34,7 @@ class Writer:
             self._tasks[owners.get(task.session_id or 0) or task.patient_id or 0][task.identity] = task
 
     def rows(self, case: Case) -> Mapping[str, Row]:
-        """The planned tasks about a patient by identity, whatever became of them."""
+        """The plan's tasks about a patient by identity, whatever became of them. Open ones stand as planned ones do."""
         return {identity: _row(task) for identity, task in self._tasks[case.patient.id].items()}
 
     def add(self, case: Case, found: Difference) -> None:
@@ -43,7 +43,9 @@ class Writer:
         self._new.extend(_columns(case, entry) for entry in found.new if not entry.skipped)
         for row, entry in (*found.kept, *found.moved, *found.revived):
             task = own[row.identity]
-            task.state, task.due_at = "planned", entry.due_at or task.due_at
+            task.due_at = entry.due_at or task.due_at
+            if task.state != "open" or task.due_at > self._now:
+                task.state = "planned"
             task.outcome, task.closed_at, task.patient_id = None, None, case.patient.id
         for row, reason in found.withdrawn:
             _withdraw(own[row.identity], reason, self._now)
@@ -53,10 +55,19 @@ class Writer:
         insert_missing(db, Task, self._new)
 
 
-def open_due(sessions: sessionmaker[Session], clock: Clock, *, answers_understood: bool) -> int:
-    """Show every planned task whose time has come, or withdraw it where its conditions no longer hold."""
+def open_due(
+    sessions: sessionmaker[Session],
+    clock: Clock,
+    *,
+    answers_understood: bool,
+    go_on: Callable[[], bool] = lambda: True,
+) -> int:
+    """Show every planned task whose time has come, or withdraw it where its conditions no longer hold.
+
+    Ends early, between two batches, once ``go_on`` says no.
+    """
     opened = 0
-    while batch := _open_batch(sessions, clock(), answers_understood=answers_understood):
+    while go_on() and (batch := _open_batch(sessions, clock(), answers_understood=answers_understood)):
         opened += batch
     return opened
 
@@ -95,18 +106,19 @@ def _withdraw(task: Task, reason: str, now: datetime) -> None:
 
 
 def _row(task: Task) -> Row:
+    """A task as the comparison sees it. One that was withdrawn after it was shown is needed again whenever the plan says so."""
     return Row(
         id=task.id,
         identity=task.identity,
         step=task.step or "",
         session_id=task.session_id,
-        state=task.state,
+        state="planned" if task.state == "open" else task.state,
         reason=task.outcome,
         nominal_at=task.due_at,
         due_at=task.due_at,
         expires_at=None,
         attempts=0,
-        settled_at=task.closed_at,
+        settled_at=None if task.opened_at else task.closed_at,
     )
 
 

@@ -6,11 +6,11 @@ written.
 """
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import Select, exists, or_, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -19,67 +19,127 @@ from service.domain.clock import Clock
 from service.domain.expansion import expand
 from service.domain.reconciliation import difference
 from service.flows import planned_tasks, planned_texts
-from service.flows.casework import faults, load_cases
+from service.flows.casework import Cases, FactsError, each_readable, load_cases
 from service.flows.noticing import notice
 from service.flows.telling import tell_unplannable
-from service.store.tables import Patient, TreatmentSession
+from service.store import content
+from service.store.database import read_only
+from service.store.tables import Patient, PlanVersion, TreatmentSession
 
-BATCH = 200
-
-
-def plan_pending(sessions: sessionmaker[Session], clock: Clock, *, answers_understood: bool) -> int:
-    """Plan every marked patient, in batches of one transaction each; returns how many were planned."""
-    planned, after = 0, 0
-    while ids := _marked(sessions, after):
-        planned += _plan_batch(sessions, ids, clock(), answers_understood=answers_understood)
-        after = ids[-1]
-    return planned + planned_tasks.open_due(sessions, clock, answers_understood=answers_understood)
+BATCH = 100
+ROUND = 20
+"""So many batches are planned before those to whom something happens these days are asked for again."""
+JUST_WAS, SOON = timedelta(hours=24), timedelta(hours=48)
 
 
-def _marked(sessions: sessionmaker[Session], after: int) -> list[int]:
+def plan_pending(
+    sessions: sessionmaker[Session],
+    clock: Clock,
+    *,
+    answers_understood: bool,
+    go_on: Callable[[], bool] = lambda: True,
+) -> int:
+    """Plan every marked patient, in batches of one transaction each; returns how many were planned.
+
+    Ends early, between two batches, once ``go_on`` says no: who is left stays marked for the next time.
+    """
+    _seed(sessions, clock())
+    planned, left_out = 0, set[int]()
+    for ids in _batches(sessions, clock, left_out):
+        if not go_on():
+            return planned
+        planned += _plan_batch(sessions, ids, clock(), answers_understood=answers_understood, left_out=left_out)
+    return planned + planned_tasks.open_due(sessions, clock, answers_understood=answers_understood, go_on=go_on)
+
+
+def _seed(sessions: sessionmaker[Session], now: datetime) -> None:
+    """Give clinics without a plan the shipped one while nothing is locked: a new plan marks patients, and so waits for them."""
     with sessions() as db:
-        ids = select(Patient.id).where(Patient.marked, Patient.id > after).order_by(Patient.id).limit(BATCH)
-        return list(db.scalars(ids))
+        clinics = content.unseeded(read_only(db))
+    for clinic_id in clinics:
+        with sessions.begin() as db:
+            content.ensure_seeded(db, clinic_id, now=now)
 
 
-def _plan_batch(sessions: sessionmaker[Session], ids: list[int], now: datetime, *, answers_understood: bool) -> int:
-    """One transaction for all; if that fails, each patient alone, so that nobody waits for another."""
+def _batches(sessions: sessionmaker[Session], clock: Clock, left_out: Collection[int]) -> Iterator[list[int]]:
+    """Every marked patient, in the order of ids; whose session just was or is soon comes first, even into a long run."""
+    after = 0
+    while True:
+        urgent = _ids(sessions, _urgent(clock(), left_out))
+        yield from (urgent[i : i + BATCH] for i in range(0, len(urgent), BATCH))
+        for _ in range(ROUND):
+            ids = _ids(sessions, _marked(left_out).where(Patient.id > after).limit(BATCH))
+            if not ids:
+                return
+            after = ids[-1]
+            yield ids
+
+
+def _marked(left_out: Collection[int]) -> Select[int]:
+    """Who is to be planned; a clinic without a plan gets one at the start of the next run."""
+    has_plan = exists().where(PlanVersion.clinic_id == Patient.clinic_id)
+    return select(Patient.id).where(Patient.marked, has_plan, Patient.clinic_id.not_in(left_out)).order_by(Patient.id)
+
+
+def _urgent(now: datetime, left_out: Collection[int]) -> Select[int]:
+    start, done = TreatmentSession.scheduled_start, TreatmentSession.completed_at
+    these_days = or_(start.between(now - JUST_WAS, now + SOON), done.between(now - JUST_WAS, now))
+    return _marked(left_out).where(exists().where(TreatmentSession.patient_id == Patient.id, these_days))
+
+
+def _ids(sessions: sessionmaker[Session], wanted: Select[int]) -> list[int]:
+    with sessions() as db:
+        return list(read_only(db).scalars(wanted))
+
+
+def _plan_batch(
+    sessions: sessionmaker[Session], ids: list[int], now: datetime, *, answers_understood: bool, left_out: set[int]
+) -> int:
+    """One transaction for all; if that fails, one for each half, so that nobody waits for another.
+
+    Clinics with whose facts nothing can be computed go to ``left_out``: the rest of their patients need not be tried.
+    """
     try:
         with sessions.begin() as db:
-            return plan_patients(db, ids, now=now, answers_understood=answers_understood)
+            cases = plan_patients(db, ids, now=now, answers_understood=answers_understood)
     except Exception as error:
         # Whatever one patient's data do, everybody else is planned.
         if len(ids) > 1:
-            each = ([one] for one in ids)
-            return sum(_plan_batch(sessions, one, now, answers_understood=answers_understood) for one in each)
+            half = len(ids) // 2
+            return sum(
+                _plan_batch(sessions, part, now, answers_understood=answers_understood, left_out=left_out)
+                for part in (ids[:half], ids[half:])
+            )
         if isinstance(error, OperationalError):
             raise  # the database's trouble and not the patient's: the next run finds the mark again
         with sessions.begin() as db:
-            tell_unplannable(db, db.get_one(Patient, ids[0]), error, now=now)
+            tell_unplannable(db, {ids[0]: error}, now=now)
         return 0
+    left_out |= cases.unusable
+    return len(cases)
 
 
-def plan_patients(db: Session, ids: Collection[int], *, now: datetime, answers_understood: bool) -> int:
-    """Plan these patients as of ``now``.
+def plan_patients(db: Session, ids: Collection[int], *, now: datetime, answers_understood: bool) -> Cases:
+    """Plan these patients as of ``now``; returns of whom there was a case, and the faults of the others.
 
     Those whose rows another program is changing stay marked for the next time, and those whose facts can not be used
     until somebody has mended them.
     """
-    locked = _lock(db, ids)
-    unusable = faults(db, locked.values(), now=now)
-    for patient_id, fault in unusable.items():
-        tell_unplannable(db, locked.pop(patient_id), fault, now=now)
-    patients = _notice(db, locked, now)
+    faults: dict[int, FactsError] = {}
+    patients = _notice(db, _lock(db, ids), now=now, faults=faults)
     db.flush()
-    cases = load_cases(db, list(patients), now=now, answers_understood=answers_understood)
+    cases = load_cases(db, patients, now=now, answers_understood=answers_understood)
+    cases.faults.update(faults)
     texts, staff = planned_texts.Writer(db, cases, now), planned_tasks.Writer(db, cases, now)
-    for patient in patients.values():
-        case = _textable(patient, cases[patient.id], now)
-        plan_patient(case, texts, staff, now=now)
-        patient.marked = patient.id in cases.unsettled
+    for patient_id, case in cases.items():
+        patient = patients[patient_id]
+        plan_patient(_textable(patient, case, now), texts, staff, now=now)
+        patient.marked = patient_id in cases.unsettled
     texts.write(db)
     staff.write(db)
-    return len(patients)
+    if cases.faults:
+        tell_unplannable(db, cases.faults, now=now)
+    return cases
 
 
 def plan_patient(case: Case, texts: planned_texts.Writer, staff: planned_tasks.Writer, *, now: datetime) -> None:
@@ -97,24 +157,27 @@ def _textable(patient: Patient, case: Case, now: datetime) -> Case:
     return replace(case, patient=replace(case.patient, textable_since=patient.textable_since))
 
 
-def _lock(db: Session, ids: Collection[int]) -> dict[int, Patient]:
-    marked = select(Patient).where(Patient.id.in_(ids), Patient.marked).order_by(Patient.id)
-    locked = marked.with_for_update(skip_locked=True, key_share=True).execution_options(populate_existing=True)
-    return {patient.id: patient for patient in db.scalars(locked)}
+def _lock(db: Session, ids: Collection[int]) -> list[int]:
+    marked = select(Patient.id).where(Patient.id.in_(ids), Patient.marked).order_by(Patient.id)
+    return list(db.scalars(marked.with_for_update(skip_locked=True, key_share=True)))
 
 
-def _notice(db: Session, patients: dict[int, Patient], now: datetime) -> dict[int, Patient]:
+def _notice(db: Session, ids: list[int], *, now: datetime, faults: dict[int, FactsError]) -> dict[int, Patient]:
     """Note what is new about the sessions; patients of whom another program holds a session are left out.
 
     Waiting for that program could end in a deadlock: its trigger needs the patient that is locked here.
     """
-    own = select(TreatmentSession).where(TreatmentSession.patient_id.in_(patients))
-    free = own.with_for_update(skip_locked=True, key_share=True).execution_options(populate_existing=True)
-    held = Counter(db.scalars(select(TreatmentSession.patient_id).where(TreatmentSession.patient_id.in_(patients))))
-    for session in db.scalars(free):
+    fresh = {"populate_existing": True}
+    held = Counter(db.scalars(select(TreatmentSession.patient_id).where(TreatmentSession.patient_id.in_(ids))))
+    own = select(TreatmentSession).with_for_update(skip_locked=True, key_share=True).execution_options(**fresh)
+    for session in each_readable(
+        ids, lambda some: db.scalars(own.where(TreatmentSession.patient_id.in_(some))), faults=faults
+    ):
         notice(session, now)
         held[session.patient_id] -= 1
-    ready = {patient_id: patient for patient_id, patient in patients.items() if not held[patient_id]}
-    for patient in ready.values():
+    free = [patient_id for patient_id in ids if patient_id not in faults and not held[patient_id]]
+    rows = select(Patient).execution_options(**fresh)
+    ready = each_readable(free, lambda some: db.scalars(rows.where(Patient.id.in_(some))), faults=faults)
+    for patient in ready:
         patient.added_at = patient.added_at or now
-    return ready
+    return {patient.id: patient for patient in ready}

@@ -1,13 +1,14 @@
 """Receipts: what the provider reports on our texts, kept as it came and worked in at once; asked for where none comes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import and_, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, and_, false, literal_column, or_, select, true, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.domain.clock import Clock
+from service.domain.retries import asked_again
 from service.domain.sms import Receipt, ReceiptState, SmsGateway
 from service.flows.delivery import apply_receipt, message_of
 from service.flows.raw_first import second_act
@@ -48,11 +49,19 @@ def apply_pending(sessions: sessionmaker[Session], gateway: SmsGateway, clock: C
 
 
 def poll_receipts(
-    sessions: sessionmaker[Session], gateway: SmsGateway, clock: Clock, *, after: timedelta = timedelta(minutes=1)
+    sessions: sessionmaker[Session],
+    gateway: SmsGateway,
+    clock: Clock,
+    *,
+    after: timedelta = timedelta(minutes=1),
+    last: datetime | None = None,
 ) -> int:
-    """Ask for texts that left more than ``after`` ago and have no final report, the oldest first; returns how much was news."""
+    """Ask for texts that left more than ``after`` ago and have no final report, the oldest first; returns how much was news.
+
+    ``last`` is when that was last done: the older a text, the more rarely it is asked about again. None asks about all.
+    """
     news = 0
-    for sids in _unsettled(sessions, now=clock(), after=after):
+    for sids in _unsettled(sessions, now=clock(), after=after, last=last):
         for receipt in gateway.receipts_for(sids):
             raw_id = _keep(sessions, receipt, clock) or _again(sessions, receipt)
             news += raw_id is not None and _work_in(sessions, raw_id, _as_said(receipt), clock)
@@ -117,13 +126,16 @@ def _failed(db: Session, raw_id: int, now: datetime) -> None:
         )
 
 
-def _unsettled(sessions: sessionmaker[Session], *, now: datetime, after: timedelta) -> Iterator[list[str]]:
+def _unsettled(
+    sessions: sessionmaker[Session], *, now: datetime, after: timedelta, last: datetime | None
+) -> Iterator[list[str]]:
     """The provider's ids of texts to ask about, batch by batch; no transaction is open meanwhile."""
     last_at, last_id = now - NO_LONGER_ASKED, 0
+    in_turn = true() if last is None else _reached(asked_again(last, now))
     while True:
         later = or_(Message.sent_at > last_at, and_(Message.sent_at == last_at, Message.id > last_id))
         waiting = select(Message.sent_at, Message.id, Message.provider_sid).where(
-            UNSETTLED, Message.provider_sid.is_not(None), later, Message.sent_at <= now - after
+            UNSETTLED, Message.provider_sid.is_not(None), in_turn, later, Message.sent_at <= now - after
         )
         with sessions() as db:
             batch = read_only(db).execute(waiting.order_by(Message.sent_at, Message.id).limit(BATCH)).all()
@@ -131,3 +143,7 @@ def _unsettled(sessions: sessionmaker[Session], *, now: datetime, after: timedel
             return
         yield [sid for _, _, sid in batch if sid]
         last_at, last_id = batch[-1].sent_at or now, batch[-1].id
+
+
+def _reached(spans: Iterable[tuple[datetime, datetime]]) -> ColumnElement[bool]:
+    return or_(false(), *(and_(Message.sent_at > after, Message.sent_at <= until) for after, until in spans))

@@ -39,15 +39,11 @@ def _stop(db: Session, message: Message, refusal: Refused | Failure, now: dateti
             _opt_out(db, message, now)
             return True
         case Blame.SENDER:
-            return running.pause_sender(db, message.sender_id, at=now, reason=_because(refusal))
+            return running.pause_sender(db, message.sender_id, at=now, reason=refusal.because)
         case Blame.ACCOUNT:
-            return running.pause_all(db, at=now, reason=_because(refusal))
+            return running.pause_all(db, at=now, reason=refusal.because)
         case _:
             assert_never(refusal.blame)
-
-
-def _because(refusal: Refused | Failure) -> str:
-    return f"{refusal.reason} ({refusal.code})"
 
 
 def _block_number(db: Session, message: Message, refusal: Refused | Failure, now: datetime) -> None:
@@ -70,7 +66,7 @@ def _opt_out(db: Session, message: Message, now: datetime) -> None:
 def _tell(db: Session, message: Message, refusal: Refused | Failure, now: datetime) -> None:
     whose = message.patient_id or f"message {message.id}"
     about: dict[Blame, tuple[str, str]] = {
-        Blame.RECIPIENT: (f"number_refused:{whose}:{refusal.code}", "number_refused"),
+        Blame.RECIPIENT: (f"number_refused:{whose}:{refusal.code}:{now.date()}", "number_refused"),
         Blame.OPTED_OUT: (f"opted_out_at_provider:{message.id}", "opted_out_at_provider"),
         Blame.SENDER: (f"sender_paused:{message.sender_id}:{now.isoformat()}", "sender_paused"),
         Blame.ACCOUNT: (f"all_paused:{now.isoformat()}", "all_paused"),
@@ -89,6 +85,6 @@ def _tell(db: Session, message: Message, refusal: Refused | Failure, now: dateti
         message_id=message.id,
         level="red" if wide else "amber",
         now=now,
-        reason=_because(refusal),
+        reason=refusal.because,
         next_action=refusal.next_action,
     )

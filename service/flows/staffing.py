@@ -9,8 +9,9 @@ from sqlalchemy.orm import Session
 from service.domain.errors import AftercareError
 from service.domain.lifecycle import State
 from service.domain.reconciliation import BY_STAFF
+from service.flows.holding import release
 from service.store import journal, messages, running, tasks
-from service.store.tables import Message, Sender, Task
+from service.store.tables import Inbound, Message, Sender, Task
 
 
 class NotThere(AftercareError):  # noqa: N818 -- the name says what is missing
@@ -57,6 +58,16 @@ def note_revealed(db: Session, message_id: int | None, *, which: Mapping[str, ob
     journal.append(db, "revealed", at=now, message=message, data={**which, "by": by})
 
 
+def reveal_reply(db: Session, task_id: int, *, by: str, now: datetime) -> Inbound | None:
+    """The text from a phone that a task is about, journalled as seen; None where it is about none. Raises :class:`NotThere`."""
+    task = find_task(db, task_id)
+    if task.inbound_id is None:
+        return None
+    seen = {"task": task_id, "inbound": task.inbound_id, "by": by}
+    journal.append(db, "revealed", at=now, clinic_id=task.clinic_id, patient_id=task.patient_id, data=seen)
+    return db.get_one(Inbound, task.inbound_id)
+
+
 def pause(db: Session, *, reason: str, by: str, now: datetime) -> bool:
     """Let nothing leave at all. False if that was so before; the first reason then stays."""
     paused = running.pause_all(db, at=now, reason=reason)
@@ -66,12 +77,18 @@ def pause(db: Session, *, reason: str, by: str, now: datetime) -> bool:
 
 
 def resume(db: Session, *, by: str, now: datetime) -> list[str]:
-    """Let texts leave again, from every sender that a provider's refusal had stopped, too. Says which pauses ended, and their reasons."""
-    reason = running.installation(db).pause_reason
-    ended = [f"all sending ({reason})"] if running.resume_all(db) else []
+    """Let texts leave again, from every sender that a provider's refusal had stopped, too. Says which pauses ended, and their reasons.
+
+    What they held is looked at again at once.
+    """
+    reason, ended = running.installation(db).pause_reason, []
+    if running.resume_all(db):
+        ended.append(f"all sending ({reason})")
+        release(db, "paused", now=now)
     for sender in db.scalars(select(Sender).where(Sender.paused_at.is_not(None)).order_by(Sender.id)):
         ended.append(f"sender {sender.key} ({sender.pause_reason})")
         running.resume_sender(db, sender.id)
+        release(db, "sender_paused", now=now, sender_id=sender.id)
     if ended:
         journal.append(db, "resumed", at=now, reason="; ".join(ended), data={"by": by})
     return ended

@@ -1,19 +1,24 @@
 """Putting before staff what texting alone can not mend: each sentence says what happened and what to do."""
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 from sqlalchemy import select
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from service.domain.careplan import Step
 from service.domain.case import Case, SessionFacts
+from service.domain.errors import AftercareError
 from service.flows.casework import FactsError
 from service.store import tasks
 from service.store.tables import Message, Patient, Task
 
 log = structlog.get_logger()
+
+SAY_AGAIN = timedelta(days=1)
+"""So long after staff closed the task about data that can not be used it is put before them again, if that is still so."""
 
 
 def tell_missed(
@@ -90,29 +95,44 @@ def tell_unconfirmed(db: Session, message: Message, *, now: datetime) -> None:
 
 def end_doubt(db: Session, message: Message, *, attempt: int, outcome: str, now: datetime) -> None:
     """Nobody has to find out any more whether the provider took it."""
-    doubt = db.scalar(select(Task.id).where(Task.identity == f"unconfirmed:{message.id}:{attempt}"))
-    if doubt is not None:
-        tasks.close(db, doubt, outcome=outcome, now=now)
+    doubts = select(Task.id).where(Task.identity == f"unconfirmed:{message.id}:{attempt}")
+    for task_id in db.scalars(doubts).all():
+        tasks.close(db, task_id, outcome=outcome, now=now)
 
 
-def tell_unplannable(db: Session, patient: Patient, error: Exception, *, now: datetime) -> None:
-    """Nothing can be computed of this patient, or of the whole clinic: said anew on every day on which it is so."""
-    whose = error.whose if isinstance(error, FactsError) else f"patient {patient.id}"
-    # A database's own words may repeat what stands in a row.
-    why = type(error).__name__ if isinstance(error, DBAPIError) else str(error)
-    opened = tasks.open_task(
-        db,
-        identity=f"planning_failed:{whose}:{now.date()}",
-        kind="planning_failed",
-        clinic_id=patient.clinic_id,
-        patient_id=None if whose.startswith("clinic") else patient.id,
-        level="amber",
-        now=now,
-        reason=f"The texts of {whose} can not be planned, so none is sent. {why}",
-        next_action="Correct the data; planning is then tried again by itself.",
-    )
-    if opened:
-        log.error("planning_failed", whose=whose, error=type(error).__name__)
+def tell_unplannable(db: Session, errors: Mapping[int, Exception], *, now: datetime) -> None:
+    """Nothing can be computed of these patients (by id), or of their whole clinics: one task about each, however long it is so."""
+    of = select(Patient.id, Patient.clinic_id).where(Patient.id.in_(errors))
+    said = [_unplannable(patient_id, clinic_id, errors[patient_id]) for patient_id, clinic_id in db.execute(of)]
+    wanted = {task["identity"]: task for task in said}
+    there = {task.identity: task for task in db.scalars(select(Task).where(Task.identity.in_(wanted)))}
+    for identity, task in wanted.items():
+        if identity in there:
+            _say_again(there[identity], task["reason"], now)
+        elif tasks.open_task(db, **task, now=now):
+            log.error("planning_failed", whose=identity.partition(":")[2])
+
+
+def _unplannable(patient_id: int, clinic_id: int, error: Exception) -> dict[str, Any]:
+    whose = error.whose if isinstance(error, FactsError) else f"patient {patient_id}"
+    # Words that were not written for staff may repeat what stands in a row.
+    why = str(error) if isinstance(error, AftercareError) else type(error).__name__
+    return {
+        "identity": f"planning_failed:{whose}",
+        "kind": "planning_failed",
+        "clinic_id": clinic_id,
+        "patient_id": None if whose.startswith("clinic") else patient_id,
+        "level": "amber",
+        "reason": f"The texts of {whose} can not be planned, so none is sent. {why}",
+        "next_action": "Correct the data; planning is then tried again by itself.",
+    }
+
+
+def _say_again(task: Task, reason: str, now: datetime) -> None:
+    """Open it again where something else is wrong, or where it was closed a while ago and nothing was mended."""
+    if task.reason != reason or (task.closed_at is not None and task.closed_at <= now - SAY_AGAIN):
+        task.state, task.reason, task.opened_at, task.due_at = "open", reason, now, now
+        task.closed_at, task.outcome = None, None
 
 
 def _was_told(session: SessionFacts) -> bool:

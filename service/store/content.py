@@ -10,7 +10,7 @@ from sqlalchemy import exists, insert, select
 from sqlalchemy.orm import Session
 
 from service.store.inserts import insert_new
-from service.store.tables import PlanVersion, TemplateVersion
+from service.store.tables import Clinic, PlanVersion, TemplateVersion
 
 
 @cache
@@ -23,6 +23,11 @@ def shipped_plan() -> dict[str, Any]:
 def shipped_templates() -> dict[str, Any]:
     """The texts that clinics start with, and the words for answers; shared by all callers, so only to be read."""
     return _shipped("default_templates.json")
+
+
+def unseeded(db: Session) -> list[int]:
+    """Clinics that have no plan yet, such as one that another program wrote."""
+    return list(db.scalars(select(Clinic.id).where(~exists().where(PlanVersion.clinic_id == Clinic.id))))
 
 
 def ensure_seeded(db: Session, clinic_id: int, *, now: datetime) -> bool:

@@ -66,7 +66,7 @@ def _fit(column: InstrumentedAttribute[str] | InstrumentedAttribute[str | None],
 
 
 def _storable(value: str) -> str:
-    """PostgreSQL holds neither NUL nor half a surrogate pair: each becomes the replacement character."""
+    """PostgreSQL holds neither NUL nor half a surrogate pair; a cry for help must not be lost over one, so it is replaced."""
     return value.replace("\0", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 

@@ -24,4 +24,6 @@ def insert_new(db: Session, table: type[Table], **values: Any) -> int | None:
 def insert_missing(db: Session, table: type[Table], rows: Sequence[dict[str, Any]]) -> None:
     """Write those of ``rows`` whose unique keys are not there yet."""
     if rows:
-        db.execute(insert_into(db, table).on_conflict_do_nothing(), rows)
+        # Left to itself the ORM makes a statement of its own for every run of rows that lack the same values.
+        in_one = {"render_nulls": True}
+        db.execute(insert_into(db, table).on_conflict_do_nothing(), rows, execution_options=in_one)

@@ -1,8 +1,8 @@
 """How the service is doing: heartbeats of its jobs, what is paused, and the default sender."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from service.store.inserts import insert_into
@@ -10,10 +10,14 @@ from service.store.tables import Heartbeat, Installation, Sender
 
 ONE = 1
 """The row of the installation, and that of the default sender; the schema comes with both."""
+FORGOTTEN = timedelta(days=7)
+"""Every start of a process brings rows of its own: those of processes long gone are not kept."""
 
 
 def beat(db: Session, *, job: str, worker: str, at: datetime, took_ms: int, rows: int) -> None:
-    """Note that a job of a worker has run."""
+    """Note that a job of a worker has run; workers that have not run it for a week are forgotten."""
+    # First, while no row is held: two workers at once then never wait for each other.
+    db.execute(delete(Heartbeat).where(Heartbeat.job == job, Heartbeat.at < at - FORGOTTEN))
     run = {"at": at, "took_ms": took_ms, "rows": rows}
     noted = insert_into(db, Heartbeat).values(job=job, worker=worker, **run)
     db.execute(noted.on_conflict_do_update(index_elements=["job", "worker"], set_=run))

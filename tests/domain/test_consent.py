@@ -40,7 +40,7 @@ YES, STOP = entry(True), entry(False, after=1)
         ((entry(True, sender=None), entry(False, sender=None, after=1)), Standing.REVOKED),
         ((YES, entry(False)), Standing.REVOKED),
         ((entry(True, after=120),), Standing.NONE),
-        ((YES, entry(False, after=120)), Standing.GRANTED),
+        ((YES, entry(False, after=120)), Standing.REVOKED),
     ],
     ids=[
         "never asked",
@@ -52,7 +52,7 @@ YES, STOP = entry(True), entry(False, after=1)
         "agreed and withdrawn at the desk",
         "both in one moment: the later line counts",
         "only agreed in future",
-        "only withdrawn in future",
+        "withdrawn on a clock that is ahead",
     ],
 )
 def test_what_the_ledger_says(entries: tuple[ConsentEntry, ...], found: Standing) -> None:

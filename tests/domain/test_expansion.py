@@ -243,7 +243,7 @@ def test_days_of_use_are_calendar_days_of_the_clinic(book: Book) -> None:
 
 def test_a_clinic_whose_hours_never_meet_the_steps_is_told_so() -> None:
     early = clinic(window=window("06:00", "10:00"))
-    assert reasons(wanted(case(completed(), clinic=early)), "d3", "allclear") == ["window", None]
+    assert reasons(wanted(case(completed(), clinic=early)), "d3", "allclear") == ["expired", None]
 
 
 # --- moved, cancelled, missed, corrected

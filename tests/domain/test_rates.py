@@ -1,4 +1,4 @@
-"""How much a sender may send now: its rate over time, a second's worth ahead, and the carriers' day."""
+"""How much a sender may send now: its rate over time, five seconds' worth ahead, and the carriers' day."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -15,15 +15,16 @@ SECOND = timedelta(seconds=1)
 @pytest.mark.parametrize(
     ("free_at", "segments"),
     [
-        pytest.param(None, 3.0, id="nothing was sent yet: a second's worth"),
-        pytest.param(NOW - 60 * SECOND, 3.0, id="long through: no more than a second's worth is saved up"),
-        pytest.param(NOW, 3.0, id="through at this moment"),
-        pytest.param(NOW + SECOND / 3, 2.0, id="one segment is still on its way"),
-        pytest.param(NOW + SECOND, 0.0, id="a second ahead: no room"),
-        pytest.param(NOW + 3 * SECOND, -6.0, id="further ahead after a long text: less than none"),
+        pytest.param(None, 15.0, id="nothing was sent yet: five seconds' worth"),
+        pytest.param(NOW - 60 * SECOND, 15.0, id="long through: no more than five seconds' worth is saved up"),
+        pytest.param(NOW, 15.0, id="through at this moment"),
+        pytest.param(NOW + SECOND / 3, 14.0, id="one segment is still on its way"),
+        pytest.param(NOW + 5 * SECOND, 0.0, id="five seconds ahead: no room"),
+        pytest.param(NOW + 7 * SECOND, -6.0, id="further ahead after a long text: less than none"),
+        pytest.param(NOW + 3600 * SECOND, 15.0, id="written by a clock that ran an hour ahead: not believed"),
     ],
 )
-def test_room_is_what_the_rate_allows_within_the_next_second(free_at: datetime | None, segments: float) -> None:
+def test_room_is_what_the_rate_allows_within_the_next_five_seconds(free_at: datetime | None, segments: float) -> None:
     assert room(now=NOW, free_at=free_at, per_second=3.0) == pytest.approx(segments, abs=1e-5)
 
 
@@ -50,7 +51,7 @@ def test_a_sender_opens_again_when_it_has_room() -> None:
     per_second=st.floats(0.1, 100),
     texts=st.lists(st.tuples(st.floats(0, 30), st.integers(1, 8)), min_size=1, max_size=60),
 )
-def test_no_stretch_of_time_carries_more_than_its_rate_and_a_second_and_one_text(
+def test_no_stretch_of_time_carries_more_than_its_rate_and_five_seconds_and_one_text(
     per_second: float, texts: list[tuple[float, int]]
 ) -> None:
     """Texts come when they come and leave when there is room: over any stretch the rate holds, and each text leaves."""

@@ -1,12 +1,14 @@
 """When to try again: soon, then ever later, never all at once, and after a failed delivery once more only."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.retries import AFTER_FAILURE, after_failed_delivery, next_attempt_at
+from service.domain.retries import AFTER_FAILURE, ASKED_AT, after_failed_delivery, asked_again, next_attempt_at
 
 NOW = datetime(2026, 6, 17, 18, tzinfo=UTC)
 attempts = st.integers(1, 10_000)
@@ -51,3 +53,41 @@ def test_a_phone_that_was_off_is_tried_once_more_after_two_hours(message_id: int
     assert again is not None
     assert AFTER_FAILURE <= again - NOW <= AFTER_FAILURE * 1.25
     assert after_failed_delivery(NOW, message_id=message_id, attempts=2) is None
+
+
+LEFT = NOW
+"""When the text that is asked about left."""
+
+
+def asked(ages: Iterable[float], *, every: float) -> list[float]:
+    """The ages, in seconds, at which a text is asked about by looks at ``ages`` that were ``every`` seconds apart."""
+    return [
+        age
+        for age in ages
+        if any(
+            after < LEFT <= until
+            for after, until in asked_again(LEFT + timedelta(seconds=age - every), LEFT + timedelta(seconds=age))
+        )
+    ]
+
+
+def test_a_text_is_asked_about_more_rarely_the_older_it_is() -> None:
+    first = [5, 15, 30, 60, 120, 300, 900, 3600, 7200, 10800]
+    assert asked(range(0, 12000, 5), every=5) == first
+    assert asked(range(2, 12000, 5), every=5) == [age + 2 for age in first]
+    assert asked(range(0, 4000, 300), every=300) == [300, 900, 3600]
+    assert asked(range(71 * 3600, 80 * 3600, 5), every=5) == [71 * 3600]
+
+
+@pytest.mark.parametrize("gap", [timedelta(0), timedelta(hours=-1)], ids=["no time has passed", "the clock went back"])
+def test_nothing_is_asked_twice_of_one_moment(gap: timedelta) -> None:
+    assert asked_again(LEFT, LEFT + gap) == ()
+
+
+@given(ago=st.integers(0, 300_000), gap=st.integers(1, 100_000))
+def test_what_reached_an_age_since_the_last_time_is_asked_about_once(ago: int, gap: int) -> None:
+    now, last = LEFT + timedelta(seconds=ago), LEFT + timedelta(seconds=ago - gap)
+    reached = any(last < LEFT + age <= now for age in ASKED_AT)
+    spans = asked_again(last, now)
+    assert sum(after < LEFT <= until for after, until in spans) == reached
+    assert all(first[1] < second[0] for first, second in pairwise(spans))

@@ -6,7 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import event, insert, update
+from sqlalchemy import event, insert, text, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.domain.case import Told
@@ -250,16 +250,69 @@ def test_a_patients_fault_leaves_out_the_patient_alone(sqlite_sessions: Sessions
     assert (list(cases), cases.faults[one.id].whose) == ([other.id], f"patient {one.id}")
 
 
-def test_faults_are_known_before_anything_is_computed(sqlite_sessions: Sessions) -> None:
+@pytest.mark.parametrize(
+    ("phone", "usable"),
+    [
+        (None, True),
+        ("", True),
+        ("+1202555", True),
+        ("+491512345678901", True),
+        ("+120255", False),
+        ("+4915123456789012", False),
+        ("2025550123", False),
+        ("+1 202 555 0123", False),
+        ("+1202555012x", False),
+        ("+\u0661202555012", False),
+    ],
+)
+def test_a_number_is_written_as_the_provider_reads_it(
+    sqlite_sessions: Sessions, phone: str | None, usable: bool
+) -> None:
+    patient = make(sqlite_sessions, phone=phone)
+    cases = load(sqlite_sessions, patient)
+    assert (patient.id in cases, patient.id in cases.faults) == (usable, not usable)
+    if not usable:
+        assert str(cases.faults[patient.id]) == (
+            f"The data of patient {patient.id} can not be used: its number is not written with + and country code."
+        )
+
+
+UNREADABLE = {
+    "a session": "UPDATE treatment_session SET scheduled_start = :bad WHERE patient_id = :patient",
+    "the patient": "UPDATE patient SET added_at = :bad WHERE id = :patient",
+    "what was agreed": "INSERT INTO consent (clinic_id, number, kind, at)"
+    " SELECT clinic_id, phone, 'granted', :bad FROM patient WHERE id = :patient",
+}
+
+
+@pytest.mark.parametrize("statement", UNREADABLE.values(), ids=UNREADABLE.keys())
+def test_rows_that_can_not_be_read_leave_out_the_patient_alone(
+    sessions: Sessions, database_url: str, statement: str
+) -> None:
+    bad = "next Tuesday" if database_url.startswith("sqlite") else "infinity"
+    with sessions.begin() as db:
+        clinic = factories.clinic(db)
+        people = [factories.patient(db, clinic) for _ in range(5)]
+        for patient in people:
+            factories.session(db, patient)
+    with sessions.begin() as db:
+        db.execute(text(statement), {"bad": bad, "patient": people[2].id})
+    cases = load(sessions, *people)
+    assert sorted(cases) == [patient.id for patient in people if patient is not people[2]]
+    assert all(len(case.sessions) == 1 for case in cases.values())
+    assert str(cases.faults[people[2].id]) == (
+        f"The data of patient {people[2].id} can not be used: one of its rows holds a date or time, or another value,"
+        " that can not be read."
+    )
+
+
+def test_a_clinic_whose_row_can_not_be_read_leaves_out_its_patients(sqlite_sessions: Sessions) -> None:
+    one, other = make(sqlite_sessions), make(sqlite_sessions)
     with sqlite_sessions.begin() as db:
-        broken, well = factories.clinic(db, hours="always"), factories.clinic(db)
-        there, one = factories.patient(db, broken), factories.patient(db, well, time_zone="Mars/Olympus")
-        fine = factories.patient(db, well)
-        found = casework.faults(db, [there, one, fine], now=NOW)
-    assert {patient_id: fault.whose for patient_id, fault in found.items()} == {
-        there.id: f"clinic {broken.id}",
-        one.id: f"patient {one.id}",
-    }
+        db.execute(text("UPDATE clinic SET live_from = 'soon' WHERE id = :id"), {"id": one.clinic_id})
+    cases = load(sqlite_sessions, one, other)
+    assert (list(cases), cases.faults[one.id].whose) == ([other.id], f"clinic {one.clinic_id}")
+    assert cases.unusable == {one.clinic_id}
 
 
 def test_reading_a_clinic_alone_says_what_is_wrong_with_it(sqlite_sessions: Sessions) -> None:

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session, sessionmaker
 
+from service.domain.rates import AHEAD
 from service.domain.retries import next_attempt_at
 from service.domain.sms import OutgoingSms
 from service.flows import dispatcher
@@ -376,7 +377,7 @@ def stretches(left: Sequence[tuple[datetime, int]], per_second: float) -> list[t
     for i, (start, _) in enumerate(left):
         for end, _ in left[i:]:
             carried = sum(segments for moment, segments in left if start <= moment <= end)
-            found.append((carried, per_second * ((end - start).total_seconds() + 1)))
+            found.append((carried, per_second * ((end - start).total_seconds() + AHEAD.total_seconds())))
     return found
 
 
@@ -396,7 +397,7 @@ def test_a_sender_keeps_its_rate_and_never_stands_still(life: ClinicLife, per_se
 
 
 def test_two_workers_share_one_rate(life: ClinicLife) -> None:
-    rate(life, 2.0)
+    rate(life, 0.4)
     ready(life, 10)
     for _ in range(2):
         dispatch_due(life.sessions, life.gateway, life.clock, life.policy)
@@ -404,7 +405,7 @@ def test_two_workers_share_one_rate(life: ClinicLife) -> None:
 
 
 def test_what_a_sender_has_no_room_for_waits_unchanged(quick: ClinicLife) -> None:
-    rate(quick, 1.0)
+    rate(quick, 0.2)
     ready(quick, 3, text="Two parts. " * 20)
     quick.dispatch()
     waiting = [m for m in quick.messages(kind="staff") if m.state == "planned"]
@@ -414,7 +415,7 @@ def test_what_a_sender_has_no_room_for_waits_unchanged(quick: ClinicLife) -> Non
 
 
 def test_a_batch_that_runs_out_of_room_puts_the_rest_back(quick: ClinicLife) -> None:
-    rate(quick, 2.0)
+    rate(quick, 0.4)
     texts = ready(quick, 2, text="Two parts. " * 20)
     assert quick.dispatch() == 1
     assert [quick.fresh(text).state for text in texts] == ["sent", "planned"]
@@ -422,7 +423,7 @@ def test_a_batch_that_runs_out_of_room_puts_the_rest_back(quick: ClinicLife) -> 
 
 
 def test_urgent_texts_do_not_wait_behind_routine_ones(quick: ClinicLife) -> None:
-    rate(quick, 1.0)
+    rate(quick, 0.2)
     ready(quick, 5)
     (urgent,) = ready(quick, 1)
     quick.change(urgent, priority=0)
@@ -431,9 +432,9 @@ def test_urgent_texts_do_not_wait_behind_routine_ones(quick: ClinicLife) -> None
 
 
 def test_each_sender_has_its_own_rate(quick: ClinicLife) -> None:
-    rate(quick, 1.0)
+    rate(quick, 0.2)
     with quick.sessions.begin() as db:
-        db.add(Sender(id=2, key="second", number="+13125550111", segments_per_second=2.0))
+        db.add(Sender(id=2, key="second", number="+13125550111", segments_per_second=0.4))
     ready(quick, 3)
     ready(quick, 3, sender_id=2)
     quick.dispatch()
@@ -491,6 +492,17 @@ def test_a_text_that_comes_too_late_is_not_sent(life: ClinicLife, left: timedelt
     if state == "missed":
         assert (row.reason, row.settled_at, row.attempts) == ("expired", NOW, 0)
         assert life.story(row) == [("missed", "expired")]
+
+
+def test_a_text_that_becomes_useless_while_others_are_sent_is_given_up_in_the_last_look(life: ClinicLife) -> None:
+    rate(life, FAST)
+    life.booked("2026-03-16 10:00", imported=True)
+    life.plan()
+    life.now = at("2026-03-16 06:59:01")
+    dispatch_batch(life.sessions, life.gateway, life.clock, life.policy)
+    row = life.planned("pre_1d")
+    assert (row.state, row.reason) == ("missed", "expired")
+    assert [task.reason for task in life.tasks("missed_text")] == ["Day before: the text was not sent (expired)."]
 
 
 def test_after_an_outage_nothing_old_goes_out(life: ClinicLife) -> None:

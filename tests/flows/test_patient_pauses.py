@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.flows.patient_pauses import NoPauseError, NoSuchPatient, pause_patient, resume_patient
-from service.store.tables import JournalEntry, Patient
+from service.store.tables import JournalEntry, Message, Patient
 from tests.store import factories
 from tests.store.factories import NOW
 
@@ -57,7 +57,16 @@ def test_a_pause_that_is_none(sessions: sessionmaker[Session], patient: int, unt
 
 def test_a_pause_is_ended_once(sessions: sessionmaker[Session], patient: int) -> None:
     pause(sessions, patient, "2026-03-20")
+    with sessions.begin() as db:
+        owner = db.get_one(Patient, patient)
+        held = {"attempt_at": NOW + timedelta(days=9)}
+        ours = factories.message(db, owner, held_reason="patient_paused", **held).id
+        other = factories.message(db, owner, held_reason="cap", **held).id
     assert resume(sessions, patient)
+    with sessions() as db:
+        found = {id_: db.get_one(Message, id_) for id_ in (ours, other)}
+        assert (found[ours].held_reason, found[ours].attempt_at) == (None, NOW)
+        assert (found[other].held_reason, found[other].attempt_at) == ("cap", held["attempt_at"])
     assert not resume(sessions, patient)
     with sessions() as db:
         row = db.get_one(Patient, patient)

@@ -78,6 +78,55 @@ def test_a_task_nobody_needs_any_more_is_withdrawn_with_the_reason(
     assert (task.closed_at is None) is (state == "open")
 
 
+@pytest.mark.parametrize(
+    ("columns", "outcome"),
+    [
+        ({"status": "cancelled"}, "session_cancelled"),
+        ({"scheduled_start": at("2026-03-20 10:00")}, "moved"),
+        ({"status": "completed"}, "session_completed"),
+    ],
+    ids=["cancelled", "moved", "completed"],
+)
+def test_a_task_that_is_shown_is_withdrawn_when_the_plan_wants_it_no_longer(
+    life: ClinicLife, columns: dict[str, Any], outcome: str
+) -> None:
+    session = life.booked(START)
+    life.until("2026-03-15 17:00")
+    shown = the(life, "not_confirmed", state="open")
+    life.change(session, **columns)
+    life.plan()
+    task = life.fresh(shown)
+    assert (task.state, task.outcome, task.closed_at) == ("withdrawn", outcome, life.now)
+
+
+def test_a_task_that_was_shown_is_shown_again_when_it_is_needed_after_all(life: ClinicLife) -> None:
+    patient = life.patient()
+    life.completed("2026-03-02 08:00", of=patient)
+    life.until("2026-05-26 09:00")
+    assert the(life, "due_not_booked").state == "open"
+    booking = life.booked("2026-06-25 10:00", of=patient)
+    life.plan()
+    assert (the(life, "due_not_booked").state, the(life, "due_not_booked").outcome) == (
+        "withdrawn",
+        "condition:not_rebooked",
+    )
+    life.now += HOUR
+    life.change(booking, status="cancelled")
+    life.plan()
+    task = the(life, "due_not_booked")
+    assert (task.state, task.outcome, task.opened_at) == ("open", None, life.now)
+
+
+def test_a_task_that_is_shown_too_early_waits_again(life: ClinicLife) -> None:
+    session = life.completed("2026-03-02 08:00")
+    life.until("2026-05-26 09:00")
+    shown = the(life, "due_not_booked", state="open")
+    life.change(session, completed_at=at("2026-03-12 08:00"))
+    life.plan()
+    task = life.fresh(shown)
+    assert (task.state, task.due_at > life.now) == ("planned", True)
+
+
 def test_a_task_moves_with_its_session(life: ClinicLife) -> None:
     session = life.booked(START)
     life.plan()
@@ -165,6 +214,17 @@ def test_a_task_about_facts_that_make_no_sense_is_shown_all_the_same(life: Clini
     life.now = at("2026-03-15 17:00")
     life.plan()
     assert the(life, "not_confirmed").state == "open"
+
+
+def test_tasks_are_shown_although_another_patients_rows_can_not_be_read(life: ClinicLife) -> None:
+    sessions = [life.booked(START) for _ in range(3)]
+    life.plan()
+    bad = "infinity" if life.sessions.kw["bind"].dialect.name == "postgresql" else "next Tuesday"
+    life.sql("UPDATE treatment_session SET scheduled_end = :bad WHERE id = :id", bad=bad, id=sessions[1].id)
+    life.change(sessions[2], confirmed_start=at(START))
+    life.now = at("2026-03-15 17:00")
+    life.plan()
+    assert [task.state for task in life.tasks("not_confirmed")] == ["open", "open", "withdrawn"]
 
 
 def test_a_new_step_for_staff_is_not_asked_for_when_its_time_is_over(life: ClinicLife) -> None:

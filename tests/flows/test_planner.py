@@ -14,6 +14,7 @@ from service.flows import planner
 from service.flows.casework import CLOCKS_DIFFER
 from service.flows.policy import SendingPolicy
 from service.flows.staffing import skip_message
+from service.store import tasks
 from service.store.tables import Clinic, Patient, Sender, TreatmentSession
 from tests.domain.cases import DAY, HOUR, Book, on_both_plans, renamed, shipped
 from tests.flows.clinic_life import ClinicLife, at, standing, writes
@@ -52,7 +53,9 @@ def test_a_cycle_from_booking_to_the_overdue_list(sessions: Sessions, book: Book
         *("count_w4", "count_w8", "wearing_off", "repeat_due", "count_w12", "repeat_overdue"),
     ]
     shown = {task.kind for task in life.tasks(state="open")}
-    assert shown == {book.keys[k] for k in ("not_confirmed", "baseline_missing", "due_not_booked", "overdue_list")}
+    assert shown == {book.keys[k] for k in ("due_not_booked", "overdue_list")}
+    over = {task.kind: task.outcome for task in life.tasks(state="withdrawn")}
+    assert over == {book.keys[k]: "session_completed" for k in ("not_confirmed", "baseline_missing")}
 
 
 def test_every_text_leaves_at_its_own_time(life: ClinicLife) -> None:
@@ -140,6 +143,70 @@ def test_all_marked_patients_are_planned_batch_by_batch(quick: ClinicLife, monke
     sessions = [quick.booked(START) for _ in range(7)]
     assert quick.plan() == 7
     assert {m.session_id for m in quick.messages(step="pre_1d")} == {s.id for s in sessions}
+
+
+def test_who_is_seen_these_days_is_planned_first(quick: ClinicLife, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planner, "BATCH", 2)
+    monkeypatch.setattr(planner, "ROUND", 1)
+    far = [quick.booked(START).patient_id for _ in range(3)]
+    soon, just_was = quick.booked(NOW + DAY).patient_id, quick.completed(NOW - HOUR).patient_id
+    late = quick.completed(NOW - HOUR, scheduled_start=NOW - 3 * DAY).patient_id
+    planned: list[int] = []
+    plan_batch = planner._plan_batch
+
+    def watched(sessions: Sessions, ids: list[int], *args: Any, **options: Any) -> int:
+        planned.extend(ids)
+        return plan_batch(sessions, ids, *args, **options)
+
+    monkeypatch.setattr(planner, "_plan_batch", watched)
+    assert quick.plan() == 6
+    assert planned == [soon, just_was, late, *far]
+
+
+def test_a_session_completed_during_a_long_run_does_not_wait_for_its_end(
+    quick: ClinicLife, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planner, "BATCH", 1)
+    monkeypatch.setattr(planner, "ROUND", 2)
+    sessions = [quick.booked(START) for _ in range(6)]
+    planned: list[int] = []
+    plan_batch = planner._plan_batch
+
+    def watched(of: Sessions, ids: list[int], *args: Any, **options: Any) -> int:
+        if not planned:
+            quick.change(sessions[5], status="completed", completed_at=NOW)
+        planned.extend(ids)
+        return plan_batch(of, ids, *args, **options)
+
+    monkeypatch.setattr(planner, "_plan_batch", watched)
+    assert quick.plan() == 6
+    assert planned == [sessions[n].patient_id for n in (0, 1, 5, 2, 3, 4)]
+
+
+@pytest.mark.parametrize(("batches", "planned"), [(0, 0), (1, 2), (2, 4), (9, 5)])
+def test_planning_ends_early_when_the_service_stops(
+    quick: ClinicLife, monkeypatch: pytest.MonkeyPatch, batches: int, planned: int
+) -> None:
+    monkeypatch.setattr(planner, "BATCH", 2)
+    for _ in range(5):
+        quick.booked(START)
+    asked = iter([*[True] * batches, *[False] * 9])
+    done = planner.plan_pending(quick.sessions, quick.clock, answers_understood=True, go_on=lambda: next(asked))
+    assert done == planned
+    assert quick.plan() == 5 - planned
+
+
+def test_a_clinic_that_another_program_wrote_gets_plan_and_texts_before_anybody_is_locked(
+    life: ClinicLife, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with life.sessions.begin() as db:
+        clinic = factories.clinic(db)
+    life.booked(START, of=life.patient(of=clinic))
+    with monkeypatch.context() as patch:
+        patch.setattr(planner, "_seed", lambda *_: None)
+        assert life.plan() == 0  # one that appears while planning is under way waits for the next run
+    assert life.plan() == 1
+    assert life.planned("pre_1d").clinic_id == clinic.id
 
 
 def test_planners_side_by_side_write_each_row_once(life: ClinicLife) -> None:
@@ -658,6 +725,11 @@ SPOILED = {
         "UPDATE clinic SET time_zone = 'America/Chicago' WHERE id = :clinic",
         "clinic",
     ),
+    "a number of another form": Spoiled(
+        "UPDATE patient SET phone = '2025559876' WHERE id = :patient",
+        "UPDATE patient SET phone = (SELECT number FROM consent WHERE consent.id = patient.id) WHERE id = :patient",
+        "patient",
+    ),
     "a time at the end of all days": Spoiled(
         "UPDATE treatment_session SET status = 'completed', completed_at = '9999-12-31 15:00:00.000000' WHERE id = :session",
         "UPDATE treatment_session SET status = 'booked', completed_at = NULL WHERE id = :session",
@@ -686,19 +758,73 @@ def test_facts_that_nobody_can_compute_with_stop_nobody_else(life: ClinicLife, c
     assert life.steps_left(life.fresh(life._all(select(Patient), Patient, {"id": ids["patient"]})[0]))[-1] == "pre_1d"
 
 
-def test_staff_hear_every_day_of_a_patient_who_can_not_be_planned(quick: ClinicLife) -> None:
+def test_staff_hear_once_of_a_patient_who_can_not_be_planned(quick: ClinicLife) -> None:
     quick.booked(START, of=quick.patient(time_zone="Mars/Olympus"))
     for _ in range(3):
         quick.plan()
         quick.now += 12 * HOUR
-    assert len(quick.tasks("planning_failed")) == 2
+    (task,) = quick.tasks("planning_failed")
+    assert (task.state, task.opened_at) == ("open", NOW)
+
+
+@pytest.mark.parametrize(
+    ("later", "zone", "state"),
+    [(HOUR, "Mars/Olympus", "closed"), (DAY, "Mars/Olympus", "open"), (HOUR, "Mars/Utopia", "open")],
+    ids=["closed just now", "closed a day ago", "something else is wrong"],
+)
+def test_what_staff_closed_and_nobody_mended_is_put_before_them_again(
+    quick: ClinicLife, later: timedelta, zone: str, state: str
+) -> None:
+    patient = quick.patient(time_zone="Mars/Olympus")
+    quick.plan()
+    (task,) = quick.tasks("planning_failed")
+    with quick.sessions.begin() as db:
+        tasks.close(db, task.id, outcome="mended", now=quick.now)
+    quick.change(patient, time_zone=zone)
+    quick.now += later
+    quick.plan()
+    (task,) = quick.tasks("planning_failed")
+    assert (task.state, task.outcome) == (state, None if state == "open" else "mended")
+    assert (zone in task.reason, task.opened_at) == (True, quick.now if state == "open" else NOW)
+
+
+def test_a_clinic_nobody_can_compute_with_costs_one_batch_a_run(
+    quick: ClinicLife, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planner, "BATCH", 2)
+    broken, ids = quick.another_clinic(time_zone="Mars/Olympus"), list[int]()
+    for _ in range(5):
+        quick.patient(of=broken)
+    well = quick.booked(START, of=quick.patient(of=quick.another_clinic()))
+    lock = planner._lock
+
+    def watched(db: Session, some: list[int]) -> list[int]:
+        ids.extend(some)
+        return lock(db, some)
+
+    monkeypatch.setattr(planner, "_lock", watched)
+    assert quick.plan() == 1
+    assert len(ids) == 3
+    assert quick.planned("pre_1d").session_id == well.id
+    assert len(quick.tasks("planning_failed")) == 1
+
+
+def test_rows_that_can_not_be_read_stop_nobody_else(life: ClinicLife) -> None:
+    bad, sessions = "next Tuesday", [life.booked(START) for _ in range(5)]
+    if life.sessions.kw["bind"].dialect.name == "postgresql":
+        bad = "infinity"
+    life.sql("UPDATE treatment_session SET scheduled_start = :bad WHERE id = :id", bad=bad, id=sessions[1].id)
+    life.sql("UPDATE patient SET added_at = :bad WHERE id = :id", bad=bad, id=sessions[3].patient_id)
+    assert life.plan() == 3
+    assert {m.session_id for m in life.messages(step="pre_1d")} == {sessions[n].id for n in (0, 2, 4)}
+    assert {task.patient_id for task in life.tasks("planning_failed")} == {sessions[n].patient_id for n in (1, 3)}
 
 
 def test_what_a_database_says_stays_out_of_what_staff_read(quick: ClinicLife, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its errors repeat the row, with names and numbers."""
     patient = quick.patient()
 
-    def clash(db: Session, *_: Any) -> None:
+    def clash(db: Session, *_: Any, **__: Any) -> None:
         db.add(Patient(clinic_id=patient.clinic_id, external_id=patient.external_id, phone=patient.phone))
         db.flush()
 

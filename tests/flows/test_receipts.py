@@ -571,6 +571,18 @@ def test_where_no_report_comes_by_itself_we_ask_at_once(sessions: Sessions) -> N
     assert one.state == "delivered"
 
 
+@pytest.mark.parametrize(
+    ("gap", "asked"), [(4, [["SM2"]]), (20, [["SM1", "SM2"]]), (0, [])], ids=["soon", "later", "at once"]
+)
+def test_the_older_a_text_the_more_rarely_it_is_asked_about(
+    sessions: Sessions, gap: int, asked: list[list[str]]
+) -> None:
+    for sid, age in (("SM1", 135), ("SM2", 123)):
+        a_text(sessions, sids=(sid,), sent_at=LATER - timedelta(seconds=age))
+    last = LATER - timedelta(seconds=gap)
+    assert poll(sessions, last=last) == (0, asked)
+
+
 def test_what_is_heard_again_is_no_news(sessions: Sessions) -> None:
     one = a_text(sessions)
     assert poll(sessions, said("sent"))[0] == 1

@@ -115,6 +115,48 @@ def test_resuming_lets_every_sender_go_on(sqlite_sessions: sessionmaker[Session]
         assert [entry.kind for entry in journal(db)] == ["paused", "resumed"]
 
 
+def test_resuming_lets_go_what_the_pauses_held(sessions: sessionmaker[Session]) -> None:
+    later = NOW + timedelta(hours=1)
+    with sessions.begin() as db:
+        south = factories.sender(db, key="south", paused_at=NOW, pause_reason="not registered")
+        north = factories.sender(db, key="north")
+        patient = factories.patient(db, factories.clinic(db))
+        held = {
+            (reason, sender.key): factories.message(
+                db, patient, held_reason=reason, attempt_at=later, sender_id=sender.id
+            ).id
+            for reason in ("paused", "sender_paused", "clinic_paused")
+            for sender in (south, north)
+        }
+        staffing.resume(db, by="nurse", now=NOW)
+    with sessions.begin() as db:
+        assert {which for which, id_ in held.items() if db.get_one(Message, id_).attempt_at == NOW} == {
+            ("sender_paused", "south")
+        }
+        staffing.pause(db, reason="wrong texts", by="nurse", now=NOW)
+        staffing.resume(db, by="nurse", now=NOW)
+    with sessions() as db:
+        free = {which for which, id_ in held.items() if db.get_one(Message, id_).held_reason is None}
+        assert free == {("sender_paused", "south"), ("paused", "south"), ("paused", "north")}
+
+
+def test_what_a_patient_wrote_is_shown_only_to_those_who_are_noted(sessions: sessionmaker[Session]) -> None:
+    with sessions.begin() as db:
+        clinic = factories.clinic(db)
+        patient = factories.patient(db, clinic)
+        reply = factories.inbound(db, body="can I shower?")
+        about = factories.task(db, clinic, patient_id=patient.id, inbound_id=reply.id)
+        other = factories.task(db, clinic)
+        assert staffing.reveal_reply(db, other.id, by="nurse", now=NOW) is None
+        assert journal(db) == []
+        assert staffing.reveal_reply(db, about.id, by="nurse", now=NOW) is reply
+        (entry,) = journal(db)
+        assert (entry.kind, entry.clinic_id, entry.patient_id) == ("revealed", clinic.id, patient.id)
+        assert entry.data == {"task": about.id, "inbound": reply.id, "by": "nurse"}
+        with pytest.raises(NotThere, match="no task 7"):
+            staffing.reveal_reply(db, 7, by="nurse", now=NOW)
+
+
 def test_a_task_is_closed_once(sessions: sessionmaker[Session]) -> None:
     with sessions.begin() as db:
         clinic = factories.clinic(db)

@@ -30,6 +30,7 @@ def test_texts_from_phones_are_counted_by_the_level_of_their_task(sessions: sess
 
 
 def test_pages_are_timed_from_when_they_were_due(sessions: sessionmaker[Session]) -> None:
+    """What is not sent, or was due at no time, is left out."""
     with sessions.begin() as db:
         assert counts.page_delays(db) == (0, timedelta())
         patient = factories.patient(db, factories.clinic(db))

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Connection, event, select, text
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.store import inbox, journal, messages, tasks
+from service.store import counts, inbox, journal, messages, reports, tasks
 from service.store.tables import Patient
 from tests.store.factories import NOW
 
@@ -32,6 +32,9 @@ QUERIES: dict[str, tuple[str, Callable[[Session], object]]] = {
     "due tasks": ("ix_task_due", lambda db: tasks.due_planned(db, now=NOW, limit=9)),
     "new texts": ("ix_inbound_new", lambda db: inbox.new_inbound(db, limit=9)),
     "new reports": ("ix_raw_receipt_new", lambda db: inbox.new_receipts(db, limit=9)),
+    "states": ("ix_message_session", lambda db: reports.status(db, now=NOW)),
+    "outcomes": ("ix_send_attempt_provider_sid", counts.attempts_by_outcome),
+    "pages": ("ix_message_page", counts.page_delays),
     "story": ("ix_journal_message", lambda db: journal.story(db, 1)),
     "marked patients": (
         "ix_patient_marked",

@@ -24,6 +24,18 @@ def test_each_job_of_each_worker_keeps_its_last_run(sessions: sessionmaker[Sessi
         assert beats == [("dispatch", "a", NOW, 5, 0), ("plan", "a", NOW, 7, 1), ("plan", "b", LATER, 99, 200)]
 
 
+def test_a_worker_that_has_not_run_a_job_for_a_week_is_forgotten(sessions: sessionmaker[Session]) -> None:
+    week = timedelta(days=7)
+    with sessions.begin() as db:
+        for job, worker, at in (("plan", "old", NOW - week - timedelta(seconds=1)), ("plan", "rare", NOW - week)):
+            running.beat(db, job=job, worker=worker, at=at, took_ms=1, rows=0)
+        running.beat(db, job="recover", worker="old", at=NOW - 2 * week, took_ms=1, rows=0)
+    with sessions.begin() as db:
+        running.beat(db, job="plan", worker="new", at=NOW, took_ms=1, rows=0)
+        found = [(beat.job, beat.worker) for beat in running.heartbeats(db)]
+    assert found == [("plan", "new"), ("plan", "rare"), ("recover", "old")]
+
+
 def test_pausing_all_keeps_the_first_reason_until_it_is_ended(sessions: sessionmaker[Session]) -> None:
     with sessions.begin() as db:
         assert not running.resume_all(db)
