@@ -2,7 +2,7 @@
 
 import sys
 
-from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from service import logs
 from service.domain.errors import AftercareError
@@ -22,11 +22,18 @@ def main() -> None:
         _leave(str(error), USAGE)
     except AftercareError as error:
         _leave(str(error), FAILED)
-    except (OperationalError, ProgrammingError) as error:
-        said = str(error.orig).strip().partition("\n")[0]
-        _leave(f"The database can not do this ({said}). Is it there, and up to date? Try: aftercare doctor", FAILED)
+    except SQLAlchemyError as error:
+        _leave(
+            f"The database can not do this ({_said(error)}). Is it there, and up to date? Try: aftercare doctor", FAILED
+        )
     except OSError as error:
         _leave(f"This machine refused: {error}", FAILED)
+
+
+def _said(error: SQLAlchemyError) -> str:
+    """The database's own words only where it could not be reached or read: about a row that it refuses it quotes the row."""
+    said = str(error.orig) if isinstance(error, OperationalError) else ""
+    return said.strip().partition("\n")[0] or type(error).__name__
 
 
 def _leave(words: str, code: int) -> None:

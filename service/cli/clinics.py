@@ -74,7 +74,11 @@ def add(
     with _wrong_usage(), app.sessions.begin() as db:
         days = _days(holidays)
         doubts = add_clinic(db, key, given=given, holidays=days, by=operator(), now=app.clock())
-    _say_all(f"Clinic {key} was added. Its texts wait for approval: aftercare templates approve --all.", doubts)
+    _say_all(
+        f"Clinic {key} was added. Its texts are the shipped ones, and no clinician has approved them: read them before patients do, "
+        "with `aftercare templates list`.",
+        doubts,
+    )
 
 
 def change(

@@ -55,6 +55,7 @@ def _of(app: App) -> Iterator[Check]:
     yield from _database(app)
     yield from _gateway(app)
     yield _public_address(app.settings)
+    yield _spending(app.settings)
 
 
 def _database(app: App) -> Iterator[Check]:
@@ -165,3 +166,10 @@ def _gateway(app: App) -> list[Check]:
 def _public_address(settings: Settings) -> Check:
     asking = "none: receipts and replies are fetched by asking"
     return _judged("public address", [], well=f"{settings.public_base_url}" if settings.public_base_url else asking)
+
+
+def _spending(settings: Settings) -> Check:
+    limit = settings.daily_spend_limit
+    faults = [] if limit is None else [f"a limit of {limit} a day is set, and nothing keeps to it"]
+    fix = "Take AFTERCARE_DAILY_SPEND_LIMIT out, and limit spending at the provider."
+    return _judged("spending", faults, well="no limit is set", fix=fix)

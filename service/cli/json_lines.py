@@ -63,6 +63,10 @@ def _answer_lines(file: Iterable[bytes], answer: Callable[[dict[str, Any]], Any]
 def _read(line: bytes) -> dict[str, Any]:
     try:
         question = json.loads(line.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise UnusableLine(
+            f"The line is not UTF-8: {error.reason} at byte {error.start + 1}. Convert the file."
+        ) from None
     except (ValueError, RecursionError) as error:
         raise UnusableLine(f"The line is no JSON: {error}.") from None
     if not isinstance(question, dict):

@@ -147,11 +147,13 @@ def _ticking(app: App) -> Iterator[None]:
 
 
 def _warn(settings: Settings) -> None:
-    """Say what would keep texts from people who wait for them."""
+    """Say what is not as whoever wrote the settings may think."""
     if settings.environment == "production" and settings.gateway == "simulated":
         log.warning("nobody_is_texted", reason="the simulated network reaches nobody: set AFTERCARE_GATEWAY")
     if settings.environment != "production" and settings.gateway == "twilio" and not settings.allowed_recipients:
         log.warning("nobody_is_texted", reason="outside production AFTERCARE_ALLOWED_RECIPIENTS lists who may be")
+    if settings.daily_spend_limit is not None:
+        log.warning("spending_is_not_limited", reason="nothing keeps to AFTERCARE_DAILY_SPEND_LIMIT: take it out")
 
 
 def _sample(app: App) -> Clinic | None:

@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from service.assembly import App
 from service.cli.context import open_app
 from service.cli.output import Json, Number, Outcome, clock, document, operator, say, table, zones
 from service.flows import staffing
@@ -12,6 +13,7 @@ from service.store import tasks
 from service.store.database import read_only
 from service.store.tables import Task
 
+Reveal = Annotated[bool, typer.Option("--reveal", help="Show what the patient wrote; that you did is journalled.")]
 Which = Literal["open", "planned", "closed", "withdrawn", "all"]
 LIST = ("ID", "Level", "Due (clinic)", "Kind", "Patient", "State", "What happened", "What to do")
 
@@ -41,15 +43,16 @@ def list_tasks(
         table(LIST, (_row(task, zone_of[task.clinic_id]) for task in found))
 
 
-def show(task: Number, *, json: Json = False) -> None:
+def show(task: Number, *, reveal: Reveal = False, json: Json = False) -> None:
     """Show one task."""
     app = open_app()
+    reply = _reply(app, task) if reveal else {}
     with app.sessions() as db:
         found, zone_of = staffing.find_task(read_only(db), task), zones(db)
     if json:
-        document(_record(found))
+        document(_record(found) | reply)
     else:
-        _print(found, zone_of[found.clinic_id])
+        _print(found, reply, zone_of[found.clinic_id])
 
 
 def close(task: Number, *, outcome: Outcome, json: Json = False) -> None:
@@ -62,6 +65,13 @@ def close(task: Number, *, outcome: Outcome, json: Json = False) -> None:
         document(_record(found))
     else:
         say(f"Task {task} is closed.")
+
+
+def _reply(app: App, task: int) -> dict[str, str | None]:
+    """What the patient wrote, and from where; committed as seen before it is shown."""
+    with app.sessions.begin() as db:
+        inbound = staffing.reveal_reply(db, task, by=operator(), now=app.clock())
+    return {"from": inbound.from_number, "text": inbound.body} if inbound else {"from": None, "text": None}
 
 
 def _record(task: Task) -> dict[str, Any]:
@@ -89,7 +99,7 @@ def _row(task: Task, zone: ZoneInfo) -> tuple[Any, ...]:
     return task.id, task.level, due, task.kind, task.patient_id, task.state, task.reason, task.next_action
 
 
-def _print(task: Task, zone: ZoneInfo) -> None:
+def _print(task: Task, reply: dict[str, str | None], zone: ZoneInfo) -> None:
     record = _record(task)
     moments = {name: clock(record[name], zone) for name in ("due_at", "opened_at", "closed_at")}
-    table(("", ""), (record | moments).items())
+    table(("", ""), (record | moments | reply).items())

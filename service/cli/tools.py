@@ -44,8 +44,11 @@ def _answer(line: dict[str, Any]) -> dict[str, Any]:
 def _from_stdin() -> str:
     try:
         return sys.stdin.buffer.read().decode()
-    except UnicodeDecodeError:
-        fail("What came on stdin is not UTF-8.", USAGE)
+    except UnicodeDecodeError as error:
+        fail(
+            f"What came on stdin is not UTF-8: {error.reason} at byte {error.start + 1}. Convert it, then pipe it.",
+            USAGE,
+        )
 
 
 def doctor(*, json: Json = False) -> None:

@@ -142,8 +142,8 @@ def _timely(entry: Entry, known: datetime | None, case: Case) -> Entry:
         return entry.skip("late")
     if entry.nominal_at is None or (due := _first_chance(entry.step, entry.nominal_at, known, case)) is None:
         return entry.skip("expired")
-    if late and entry.step.late is Late.NEXT_WINDOW:
-        own = next(_own_clock_times(entry, case, not_before=due), None)
+    if late and known is not None and entry.step.late is Late.NEXT_WINDOW:
+        own = next(_own_clock_times(entry, case, not_before=known), None)
         return entry.skip("expired") if own is None else replace(entry, due_at=own)
     return _unless_expired(replace(entry, due_at=due))
 
@@ -162,10 +162,11 @@ def _own_clock_times(entry: Entry, case: Case, *, not_before: datetime) -> Itera
     at = step.offset.at if isinstance(step.offset, DaysAt) else step.window.opens
     day = local_day(not_before, zone)
     while True:
-        due = _first_chance(step, resolve_local(day, at, zone), None, case)
+        own = resolve_local(day, at, zone)
+        due = _first_chance(step, own, None, case)
         if due is None or _useless(entry, due):
             return
-        if due >= not_before:
+        if own >= not_before:
             yield due
         day += timedelta(days=1)
 

@@ -144,7 +144,7 @@ class _Desk:
             texts = self._texts_of(message.clinic_id)
             composed = write_text(self._db, message, look, texts=texts, now=self._now)
             number = _number(message, look)
-            reason = self._forbidden(message, number) or self._repeated(message, number, composed)
+            reason = self._forbidden(message, number) or self._repeated(message, number, composed, look)
         except AftercareError as error:
             block(self._db, message, str(error), now=self._now)
             return None
@@ -162,8 +162,11 @@ class _Desk:
         home = self._looking.clinic_of(message).country
         return self._policy.forbids(number, country=country_of(number), home=home)
 
-    def _repeated(self, message: Message, number: str, composed: Composed) -> str | None:
-        """The same words to the same patient within 12 hours help nobody; answers to two texts may be the same."""
+    def _repeated(self, message: Message, number: str, composed: Composed, look: Look | None) -> str | None:
+        """The same words to the same patient within 12 hours help nobody; answers to two texts may be the same.
+
+        What was called off in between is news again.
+        """
         if message.kind != "plan" or message.patient_id is None:
             return None
         body = (message.patient_id, number, composed.body_hash)
@@ -172,7 +175,7 @@ class _Desk:
             patient_id=message.patient_id,
             number=number,
             body_hash=composed.body_hash,
-            since=self._now - SAME_TEXT,
+            since=max([self._now - SAME_TEXT, *_called_off(look)]),
             other_than_message=message.id,
         ):
             return "same_text"
@@ -223,6 +226,11 @@ def block(db: Session, message: Message, because: str, *, now: datetime) -> None
         reason=because,
         next_action="Correct the clinic, the session or the text; it is then sent by itself while it is of use.",
     )
+
+
+def _called_off(look: Look | None) -> list[datetime]:
+    """When the patient was told that the session does not take place."""
+    return [told.at for told in look.session.told if told.called_off] if look and look.session else []
 
 
 def _number(message: Message, look: Look | None) -> str:

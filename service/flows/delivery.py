@@ -13,7 +13,7 @@ from service.domain.sms import Blame, Failure, Receipt, ReceiptState
 from service.domain.windows import LEAST_USEFUL
 from service.flows.casework import load_cases
 from service.flows.refusals import draw_consequences
-from service.flows.telling import end_doubt, tell_missed
+from service.flows.telling import end_doubt, tell_missed, tell_sent_twice
 from service.store import journal, messages, patients
 from service.store.tables import Message, SendAttempt
 
@@ -74,6 +74,8 @@ def _attempt_of(
         end_doubt(db, message, attempt=nameless.n, outcome=taken, now=now)
         if nameless is attempts[0]:
             _has_left(db, message, nameless)
+    if named is None and nameless is None and attempts:
+        tell_sent_twice(db, message, now=now)
     return named or nameless
 
 

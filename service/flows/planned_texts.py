@@ -49,6 +49,10 @@ class Writer:
         left = (row for row in self.rows(case).values() if row.state in OUT_OF_HOUSE and taking.get(row.step, True))
         return {row.identity: row.settled_at for row in left if row.settled_at is not None}
 
+    def is_leaving(self, case: Case) -> bool:
+        """Whether a text is in the provider's hands: should it come back, it has to be planned anew."""
+        return any(row.state == State.SENDING for row in self.rows(case).values())
+
     def add(self, case: Case, found: Difference) -> None:
         """Take in what has to change for one patient, and put before staff what they have to do about it."""
         self._new.extend(self._row(case, entry) for entry in found.new)

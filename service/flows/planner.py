@@ -22,7 +22,7 @@ from service.flows import planned_tasks, planned_texts
 from service.flows.casework import Cases, FactsError, each_readable, load_cases
 from service.flows.noticing import notice
 from service.flows.telling import tell_unplannable
-from service.store import content
+from service.store import content, tasks
 from service.store.database import read_only
 from service.store.tables import Patient, PlanVersion, TreatmentSession
 
@@ -134,9 +134,11 @@ def plan_patients(db: Session, ids: Collection[int], *, now: datetime, answers_u
     for patient_id, case in cases.items():
         patient = patients[patient_id]
         plan_patient(_textable(patient, case, now), texts, staff, now=now)
-        patient.marked = patient_id in cases.unsettled
+        patient.marked = patient_id in cases.unsettled or texts.is_leaving(case)
     texts.write(db)
     staff.write(db)
+    at_rest = [patient_id for patient_id in cases if patients[patient_id].status != "active"]
+    tasks.end_kind(db, "missed_text", state="withdrawn", outcome="patient_not_active", now=now, patient_ids=at_rest)
     if cases.faults:
         tell_unplannable(db, cases.faults, now=now)
     return cases

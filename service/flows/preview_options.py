@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from service.domain.errors import AftercareError
 from service.domain.windows import resolve_local
+from service.store.content import shipped_templates
 
 NAMES = frozenset(
     {
@@ -63,7 +64,7 @@ def read_case(options: Options, *, zone: ZoneInfo, plans: Iterable[str]) -> Aske
     """The case; times without an offset are wall time in ``zone``. Raises :class:`OptionError`."""
     asked = Asked(
         patient_zone=read_zone(options, "patient_time_zone"),
-        language=read_text(options, "language"),
+        language=_language(options),
         plan=_one_of(plans, options, "plan"),
         booked_at=_moment(options, "booked_at", zone),
         scheduled_at=_moment(options, "scheduled_at", zone),
@@ -129,6 +130,15 @@ def _one_of(known: Iterable[str], options: Options, name: str) -> str | None:
     if value is not None and value not in known:
         raise OptionError(f"{_spelled(name)} {value!r} is not there. There are {_listed(known)}.")
     return value
+
+
+def _language(options: Options) -> str | None:
+    """The tag as it is written: a text is looked up by it first, and then by its language alone (``es`` for ``es-MX``)."""
+    tag = read_text(options, "language")
+    known = shipped_templates()["templates"][0]["text"]
+    if tag is not None and tag.replace("_", "-").partition("-")[0].lower() not in known:
+        raise OptionError(f"--language {tag!r} is not there. There are {_listed(known)}.")
+    return tag
 
 
 def _spelled(name: str) -> str:

@@ -90,6 +90,8 @@ def resume(db: Session, *, by: str, now: datetime) -> list[str]:
         running.resume_sender(db, sender.id)
         release(db, "sender_paused", now=now, sender_id=sender.id)
     if ended:
+        for kind in ("all_paused", "sender_paused"):
+            tasks.end_kind(db, kind, state="closed", outcome=f"Resumed by {by}.", now=now)
         journal.append(db, "resumed", at=now, reason="; ".join(ended), data={"by": by})
     return ended
 

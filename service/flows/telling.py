@@ -93,6 +93,23 @@ def tell_unconfirmed(db: Session, message: Message, *, now: datetime) -> None:
     )
 
 
+def tell_sent_twice(db: Session, message: Message, *, now: datetime) -> None:
+    """The provider reports on a text of ours under an id that none of our requests got: it may have sent it twice."""
+    tasks.open_task(
+        db,
+        identity=f"sent_twice:{message.id}",
+        kind="sent_twice",
+        clinic_id=message.clinic_id,
+        patient_id=message.patient_id,
+        session_id=message.session_id,
+        message_id=message.id,
+        level="red",
+        now=now,
+        reason="The provider reports on this text under an id that it did not give us: it may have gone out twice.",
+        next_action="Look into the provider's list, phone the patient if need be, and tell whoever runs the service.",
+    )
+
+
 def end_doubt(db: Session, message: Message, *, attempt: int, outcome: str, now: datetime) -> None:
     """Nobody has to find out any more whether the provider took it."""
     doubts = select(Task.id).where(Task.identity == f"unconfirmed:{message.id}:{attempt}")
@@ -109,7 +126,8 @@ def tell_unplannable(db: Session, errors: Mapping[int, Exception], *, now: datet
     for identity, task in wanted.items():
         if identity in there:
             _say_again(there[identity], task["reason"], now)
-        elif tasks.open_task(db, **task, now=now):
+        else:
+            tasks.open_task(db, **task, now=now)
             log.error("planning_failed", whose=identity.partition(":")[2])
 
 

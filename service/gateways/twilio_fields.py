@@ -61,7 +61,6 @@ def _renamed(resource: Mapping[str, object], names: Mapping[str, str]) -> dict[s
 
 def read_receipt(fields: Mapping[str, str]) -> Receipt:
     """Callback fields, with our ``mid`` from the query string, as a receipt. Raises where they name no text."""
-    fields = _storable(fields)
     word = fields.get("MessageStatus") or fields.get("SmsStatus") or ""
     state = STATES.get(word, ReceiptState.OTHER)
     return Receipt(
@@ -78,7 +77,6 @@ def read_receipt(fields: Mapping[str, str]) -> Receipt:
 
 def read_inbound(fields: Mapping[str, str]) -> InboundSms:
     """The fields of a text from a phone. Raises where they name no text."""
-    fields = _storable(fields)
     return InboundSms(
         provider_sid=_sid(fields),
         from_number=fields.get("From", ""),
@@ -88,15 +86,6 @@ def read_inbound(fields: Mapping[str, str]) -> InboundSms:
         received_at=_moment(fields.get("DateSent")) or _moment(fields.get("DateCreated")),
         fields=fields,
     )
-
-
-def _storable(fields: Mapping[str, str]) -> dict[str, str]:
-    """PostgreSQL stores neither NUL nor half a surrogate pair; a cry for help must not be lost over one."""
-    return {_clean(name): _clean(value) for name, value in fields.items()}
-
-
-def _clean(text: str) -> str:
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _sid(fields: Mapping[str, str]) -> str:

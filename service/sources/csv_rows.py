@@ -10,17 +10,17 @@ from service.sources.csv_columns import Columns
 from service.sources.csv_dates import DateError, DateReader
 from service.sources.csv_layout import ID_CHARS, ConsentRule, Layout
 from service.sources.csv_records import FIELD_BYTES, Record
+from service.sources.csv_shown import shown
 from service.sources.csv_words import read_agreement, read_language, read_status
 
 VERSION = "%Y-%m-%dT%H:%M:%S.%fZ"
 """How the time of a change is kept: in UTC and of one width, so that comparing texts compares moments."""
 
 _OTHER_DAY = timedelta(hours=24)
-_SHOWN = 30
 
 
 class RowJudge:
-    """Judges the rows of one file, one after the other; remembers the ids it has seen, and nothing else."""
+    """Judges the rows of one file, one after the other; remembers the ids of those that can be taken over, and nothing else."""
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
@@ -32,9 +32,11 @@ class RowJudge:
         """The row as a record, or why it is none."""
         try:
             _refuse_misshapen(columns, record)
-            return _Row(self, columns, record).read()
+            read = _Row(self, columns, record).read()
         except _RejectedError as why:
             return Reject(record.line, why.column, why.code, str(why))
+        self.seen.add(read.external_id)
+        return read
 
 
 class _RejectedError(Exception):
@@ -126,14 +128,13 @@ class _Row:
             raise _RejectedError(
                 "external_id", "duplicate", "A line before this one has the same external_id. Keep one of them."
             )
-        self._judge.seen.add(external_id)
         return external_id
 
     def _status(self) -> str:
         written = self._needed("status")
         status = read_status(written)
         if status is None:
-            reason = f"{_shown(written)} is no status. Known are booked, completed, cancelled, no_show and not_done."
+            reason = f"{shown(written)} is no status. Known are booked, completed, cancelled, no_show and not_done."
             raise _RejectedError("status", "status", reason)
         return status
 
@@ -142,11 +143,11 @@ class _Row:
             read = self._judge.dates.read(written)
         except DateError as why:
             raise _RejectedError(column, why.code, str(why)) from None
+        clocks = f"The clocks of {self._judge.layout.zone.key}"
         if read.in_gap:
-            zone = self._judge.layout.zone.key
-            self._warn(
-                column, "date", f"The clocks of {zone} jump over {written}: the first moment after it was taken."
-            )
+            self._warn(column, "date", f"{clocks} jump over {shown(written)}: the first moment after it was taken.")
+        if read.twice:
+            self._warn(column, "date", f"{clocks} show {shown(written)} twice: the first of the two was taken.")
         return read.at
 
     def _end(self, start: datetime) -> datetime | None:
@@ -200,7 +201,7 @@ class _Row:
             return None
         language = read_language(written, languages)
         if language is None:
-            reason = f"{_shown(written)} is none of the clinic's languages, which are {', '.join(languages)}."
+            reason = f"{shown(written)} is none of the clinic's languages, which are {', '.join(languages)}."
             raise _RejectedError("language", "language", reason)
         return language
 
@@ -219,7 +220,7 @@ class _Row:
         written = self._given("consent")
         agreement = read_agreement(written) if written else None
         if written and agreement is None:
-            self._warn("consent", "consent", f"{_shown(written)} is neither yes, no nor ask, and was taken for no.")
+            self._warn("consent", "consent", f"{shown(written)} is neither yes, no nor ask, and was taken for no.")
         return agreement
 
 
@@ -229,7 +230,3 @@ def _doubt(number: ParsedNumber) -> str | None:
     if number.kind == "fixed_line":
         return "The number is a landline, which takes no texts. Ask the patient for a mobile number."
     return None
-
-
-def _shown(written: str) -> str:
-    return repr(written if len(written) <= _SHOWN else written[: _SHOWN - 1] + "…")

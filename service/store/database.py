@@ -7,12 +7,14 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.orm import Session, sessionmaker
 
 PROJECT = Path(__file__).resolve().parents[2]
 READ_ONLY = "aftercare_read_only"
 BUSY_MS = 15_000
+POOL = {"pool_size": 10, "max_overflow": 40}
+"""Room for every thread of the web server (40) beside the ticks."""
 
 
 def create_engine_for(url: str) -> Engine:
@@ -21,7 +23,7 @@ def create_engine_for(url: str) -> Engine:
         url = "postgresql+psycopg://" + url.removeprefix("postgresql://")
     if url.startswith("sqlite"):
         return _sqlite(url)
-    return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=40)
+    return create_engine(url, pool_pre_ping=True, **POOL)
 
 
 def session_factory(engine: Engine) -> sessionmaker[Session]:
@@ -61,7 +63,8 @@ def _alembic(connection: Connection) -> Config:
 
 
 def _sqlite(url: str) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": BUSY_MS / 1000, "check_same_thread": False})
+    pool = POOL if make_url(url).database else {}
+    engine = create_engine(url, connect_args={"timeout": BUSY_MS / 1000, "check_same_thread": False}, **pool)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:

@@ -1,5 +1,6 @@
 """What people have to do: opened once, listed by urgency, closed with an outcome."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import Select, case, literal_column, select, update
@@ -73,6 +74,17 @@ def close(db: Session, task_id: int, *, outcome: str, now: datetime) -> bool:
         .returning(Task.id)
     )
     return db.scalar(closing) is not None
+
+
+def end_kind(
+    db: Session, kind: str, *, state: str, outcome: str, now: datetime, patient_ids: Collection[int] | None = None
+) -> int:
+    """Close or withdraw every open task of a kind, of these patients only where they are given; returns how many."""
+    ending = update(Task).where(Task.kind == kind, Task.state == "open")
+    if patient_ids is not None:
+        ending = ending.where(Task.patient_id.in_(patient_ids))
+    ended = ending.values(state=state, outcome=outcome, closed_at=now).returning(Task.id)
+    return len(db.scalars(ended.execution_options(synchronize_session=False)).all())
 
 
 def due_planned(db: Session, *, now: datetime, limit: int) -> list[Task]:

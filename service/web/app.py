@@ -2,7 +2,7 @@
 
 import structlog
 from fastapi import FastAPI, Request, Response
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import JSONResponse
 
 from service.assembly import App
@@ -17,7 +17,7 @@ def create_app(app: App) -> FastAPI:
     site.include_router(health.router(app))
     site.include_router(metrics.router(app))
     site.include_router(webhooks.router(app))
-    site.add_exception_handler(DBAPIError, _database_lost)
+    site.add_exception_handler(SQLAlchemyError, _database_lost)
     return site
 
 

@@ -41,5 +41,7 @@ def _reasons(app: App) -> Iterator[str]:
     except SQLAlchemyError:
         yield "The database does not answer."
         return
-    if beats and (silent := app.clock() - max(beats)) > SILENT_AFTER:
+    if not beats:
+        yield "No worker has run yet: start `aftercare worker`."
+    elif (silent := app.clock() - max(beats)) > SILENT_AFTER:
         yield f"No worker has looked for due texts for {silent.total_seconds():.0f} seconds: start `aftercare worker`."

@@ -1,6 +1,8 @@
 """Metrics for Prometheus. Most are asked of the database, so that any web process tells of every worker's work."""
 
+import threading
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, Response
@@ -13,19 +15,38 @@ from service.assembly import App
 from service.store import counts, reports
 from service.store.database import read_only
 
+FRESH = timedelta(seconds=15)
+"""How long an answer serves: counting millions of rows takes the database a while, and anybody may ask."""
+
 _Labelled = TypeVar("_Labelled", CounterMetricFamily, GaugeMetricFamily)
 
 
 def router(app: App) -> APIRouter:
     routes = APIRouter()
-    registry = CollectorRegistry()
-    registry.register(_Everything(app))
+    answer = _Answer(app)
 
     @routes.get("/metrics")
     def metrics() -> Response:
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+        return Response(answer(), media_type=CONTENT_TYPE_LATEST)
 
     return routes
+
+
+class _Answer:
+    """The page, made anew when it is older than :data:`FRESH`; whoever asks meanwhile waits for the one that is being made."""
+
+    def __init__(self, app: App) -> None:
+        self._clock = app.clock
+        self._registry, self._gate = CollectorRegistry(), threading.Lock()
+        self._registry.register(_Everything(app))
+        self._page, self._made_at = b"", datetime.min.replace(tzinfo=UTC)
+
+    def __call__(self) -> bytes:
+        with self._gate:
+            now = self._clock()
+            if abs(now - self._made_at) >= FRESH:
+                self._page, self._made_at = generate_latest(self._registry), now
+            return self._page
 
 
 class _Everything(Collector):

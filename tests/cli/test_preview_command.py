@@ -86,6 +86,7 @@ def test_a_table_for_people() -> None:
         (("--completed-at", "2026-09-30T14:50"), "--time-zone is missing"),
         (("--time-zone", "Mars", "--completed-at", "2026-09-30T14:50"), "'Mars' is no time zone"),
         (("--time-zone", "UTC"), "no session to preview"),
+        ((*DONE, "--language", "zz"), "--language 'zz' is not there. There are en, es, tr."),
         (("--file", "nowhere.jsonl"), "nowhere.jsonl"),
     ],
 )
@@ -121,6 +122,15 @@ def test_unusable_lines_are_told_in_their_place_and_keep_nobody_waiting(tmp_path
     reasons = ("no JSON", "no JSON", "no JSON object", "'compelted_at' is no option", "neither true nor false")
     assert all(reason in answer["error"] for reason, answer in zip(reasons, found[1:-1], strict=True))
     assert "5 of 7 lines could not be answered" in result.stderr
+
+
+def test_languages_of_a_file_line_by_line(tmp_path: Path) -> None:
+    lines = [{**CASE, "language": tag} for tag in ("es-MX", "zz", "es")]
+    result = run("preview", "--file", in_file(tmp_path, *lines))
+    found = answers(result.stdout)
+    assert result.exit_code == 2
+    assert found[0] == found[2] == records(*DONE, "--language", "es")
+    assert found[1] == {"error": "--language 'zz' is not there. There are en, es, tr.", "line": 2}
 
 
 def test_lines_from_stdin() -> None:

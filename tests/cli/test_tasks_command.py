@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.cli import tasks
 from service.flows.staffing import NotThere, TooLate
 from service.store.database import create_engine_for, session_factory
+from service.store.tables import Clinic, JournalEntry, Task
 from tests.cli.console import commands, installation
 from tests.store import factories
 from tests.store.factories import NOW
@@ -90,6 +92,31 @@ def test_closing_a_task_for_people(task: int) -> None:
     result = run("task", "close", str(task), "--outcome", "moved to Friday")
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", f"Task {task} is closed.\n")
     assert run("task", "close", str(task)).exit_code == 2
+
+
+def test_what_a_patient_wrote_is_shown_on_request_and_that_is_journalled(
+    sessions: sessionmaker[Session], task: int
+) -> None:
+    with sessions.begin() as db:
+        reply = factories.inbound(db, body="can I shower?")
+        of = db.get_one(Clinic, db.get_one(Task, task).clinic_id)
+        about = str(factories.task(db, of, inbound_id=reply.id).id)
+    assert "shower" not in run("task", "show", about).stdout
+    hidden = printed("task", "show", about)
+    assert {"from", "text"}.isdisjoint(hidden)
+    with sessions() as db:
+        assert db.scalars(select(JournalEntry)).all() == []
+    assert printed("task", "show", about, "--reveal") == hidden | {"from": reply.from_number, "text": "can I shower?"}
+    shown = run("task", "show", about, "--reveal").stdout
+    assert "can I shower?" in shown
+    assert reply.from_number in shown
+    with sessions() as db:
+        assert [entry.kind for entry in db.scalars(select(JournalEntry))] == ["revealed", "revealed"]
+
+
+def test_a_task_about_no_text_has_none_to_show(task: int) -> None:
+    found = printed("task", "show", str(task), "--reveal")
+    assert (found["from"], found["text"]) == (None, None)
 
 
 def test_a_task_that_is_not_there(sessions: sessionmaker[Session]) -> None:

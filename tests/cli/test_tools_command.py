@@ -42,7 +42,24 @@ def test_a_measure_for_people() -> None:
 
 def test_a_text_from_stdin_keeps_its_last_newline() -> None:
     assert json.loads(run("segments", "-", "--json", stdin="ş\r\n".encode()).stdout)["units"] == 3
-    assert run("segments", "-", stdin=b"\xff").exit_code == 2
+
+
+@pytest.mark.parametrize("stdin", [b"\xff", b"caf\xe9", "hello".encode("utf-16")], ids=["noise", "Latin-1", "UTF-16"])
+def test_bytes_on_stdin_that_are_no_utf_8(stdin: bytes) -> None:
+    result = run("segments", "-", "--json", stdin=stdin)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "stdin is not UTF-8" in result.stderr
+
+
+def test_lines_of_a_file_that_are_no_utf_8_are_told_in_their_place(tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_bytes(b'{"text": "hello"}\n{"text": "caf\xe9"}\n{"text": "hello"}\n')
+    result = run("segments", "--file", str(path))
+    first, second, third = (json.loads(line) for line in result.stdout.splitlines())
+    assert result.exit_code == 2
+    assert first == third == {"encoding": "GSM-7", "segments": 1, "units": 5}
+    assert second["line"] == 2
+    assert "utf-8" in second["error"].lower()
 
 
 def test_a_file_without_a_fault(tmp_path: Path) -> None:
@@ -111,6 +128,7 @@ def test_a_new_installation_is_in_order(sessions: sessionmaker[Session]) -> None
         "heartbeats",
         "gateway",
         "public address",
+        "spending",
     ]
     assert "NOT OK" not in run("doctor").stdout
 
@@ -133,6 +151,13 @@ def test_what_is_wrong_with_the_content_is_told(sessions: sessionmaker[Session])
     }
     assert str(wrong["heartbeats"]).startswith("plan was last seen 36")
     assert "NOT OK" in run("doctor").stdout
+
+
+def test_a_limit_that_nothing_keeps_to(sessions: sessionmaker[Session], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AFTERCARE_DAILY_SPEND_LIMIT", "25.50")
+    code, found = looked_at()
+    assert (code, found["spending"]["ok"]) == (1, False)
+    assert found["spending"]["detail"] == "a limit of 25.50 a day is set, and nothing keeps to it"
 
 
 def test_a_trigger_that_is_gone(sessions: sessionmaker[Session]) -> None:

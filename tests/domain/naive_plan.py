@@ -105,19 +105,17 @@ def _timed(step: Mapping[str, Any], own: datetime, facts: Facts) -> Judged:
     late = learned is not None and own < learned
     if late and step["late_booking"] == "skip":
         return None, "late"
-    chance = _opening(step, max(own, learned or own), facts)
-    if late and step["late_booking"] == "next_window":
-        return _at_its_clock_time(step, chance, facts)
-    return _unless_useless(step, chance, facts)
+    if late and learned is not None and step["late_booking"] == "next_window":
+        return _at_its_clock_time(step, learned, facts)
+    return _unless_useless(step, _opening(step, max(own, learned or own), facts), facts)
 
 
-def _at_its_clock_time(step: Mapping[str, Any], chance: datetime, facts: Facts) -> Judged:
-    clock = step["offset"].get("at", step["window"]["from"])
-    day, due = day_of(chance, facts.zone), chance - DAY
-    while due < chance:
-        due = _opening(step, first_valid(day, time.fromisoformat(clock), facts.zone), facts)
+def _at_its_clock_time(step: Mapping[str, Any], learned: datetime, facts: Facts) -> Judged:
+    clock = time.fromisoformat(step["offset"].get("at", step["window"]["from"]))
+    day = day_of(learned, facts.zone)
+    while first_valid(day, clock, facts.zone) < learned:
         day += DAY
-    return _unless_useless(step, due, facts)
+    return _unless_useless(step, _opening(step, first_valid(day, clock, facts.zone), facts), facts)
 
 
 def _opening(step: Mapping[str, Any], moment: datetime, facts: Facts) -> datetime:

@@ -15,8 +15,10 @@ from service.flows.dispatcher import dispatch_due
 from service.flows.inbox import poll_inbound
 from service.flows.policy import SendingPolicy
 from service.flows.receipts import apply_pending, receive_receipt
+from service.flows.refusals import draw_consequences
+from service.flows.staffing import resume
 from service.store import running
-from service.store.tables import Patient, RawReceipt
+from service.store.tables import Message, Patient, RawReceipt
 from tests.domain.cases import DAY, HOUR
 from tests.flows.clinic_life import ClinicLife
 from tests.store.factories import NOW
@@ -188,3 +190,65 @@ def test_texts_from_phones_are_seen_although_a_clock_ran_ahead_once(quick: Clini
     quick.network.say("+12025550177", "+13125550199", body="hello", now=quick.now)
     quick.patient()
     assert poll_inbound(quick.sessions, quick.gateway, quick.clock, stop_replies="provider") == 1
+
+
+def test_a_change_that_came_while_a_text_was_leaving_is_planned_when_it_comes_back(life: ClinicLife) -> None:
+    patient = life.patient()
+    session = life.booked(NOW + DAY, of=patient)
+    life.plan()
+    (message,) = (m for m in life.messages() if m.state == "planned" and m.due_at and m.due_at <= NOW + HOUR)
+    life.change(message, state="sending", claimed_at=NOW, claim_token="a")
+    life.change(session, scheduled_start=NOW + 20 * DAY)
+    life.plan()
+    with life.sessions() as db:
+        assert db.get_one(Patient, patient.id).marked
+    life.change(message, state="planned", claimed_at=None, claim_token=None)
+    life.plan()
+    assert life.fresh(message).state == "cancelled"
+    with life.sessions() as db:
+        assert not db.get_one(Patient, patient.id).marked
+
+
+def test_news_of_a_session_booked_again_is_told_although_the_words_are_the_same(life: ClinicLife) -> None:
+    patient = life.patient()
+    session = life.booked(NOW + 20 * DAY, of=patient)
+    life.until(NOW + HOUR)
+    life.change(session, scheduled_start=NOW + 21 * DAY)
+    life.until(NOW + 2 * HOUR)
+    life.change(session, status="cancelled")
+    life.until(NOW + 3 * HOUR)
+    life.change(session, status="booked")
+    life.until(NOW + 4 * HOUR)
+    assert [left.step for left in life.left()][-3:] == ["moved", "cancelled", "moved"]
+
+
+def test_nobody_is_asked_to_phone_a_patient_who_has_died(life: ClinicLife) -> None:
+    patient = life.patient()
+    life.booked(NOW + HOUR, of=patient)
+    life.plan()
+    assert life.tasks("missed_text")
+    life.change(patient, status="deceased")
+    life.plan()
+    assert {task.state for task in life.tasks("missed_text")} == {"withdrawn"}
+
+
+def test_a_report_under_an_id_that_no_request_got_is_shown_to_a_person(life: ClinicLife) -> None:
+    message = life.message(life.patient())
+    life.plan()
+    life.dispatch()
+    stray = Receipt("SM" + "f" * 32, ReceiptState.DELIVERED, "delivered", message_id=message.id)
+    receive_receipt(life.sessions, stray, life.clock)
+    (task,) = life.tasks("sent_twice")
+    assert (task.level, task.message_id) == ("red", message.id)
+
+
+def test_what_paused_everything_is_no_longer_a_task_once_a_person_resumes(life: ClinicLife) -> None:
+    message = life.message(life.patient())
+    life.plan()
+    with life.sessions.begin() as db:
+        refusal = Failure(Blame.ACCOUNT, "20003", "The credentials are wrong.", "Correct them.")
+        draw_consequences(db, db.get_one(Message, message.id), refusal, now=NOW)
+    with life.sessions.begin() as db:
+        resume(db, by="ops", now=NOW + HOUR)
+    (task,) = life.tasks("all_paused")
+    assert (task.state, task.outcome) == ("closed", "Resumed by ops.")

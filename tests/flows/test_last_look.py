@@ -231,6 +231,7 @@ def test_a_text_is_not_held_against_itself_when_it_is_tried_again(life: ClinicLi
     life.booked("2026-05-06 10:00", imported=True)
     life.plan()
     row = life.planned(step, state="planned")
+    assert row.due_at is not None
     life.now = row.due_at
     life.network.config = replace(DEFAULT, busy=1.0)
     life.dispatch()

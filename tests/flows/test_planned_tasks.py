@@ -99,6 +99,16 @@ def test_a_task_that_is_shown_is_withdrawn_when_the_plan_wants_it_no_longer(
     assert (task.state, task.outcome, task.closed_at) == ("withdrawn", outcome, life.now)
 
 
+def test_a_task_that_is_shown_stays_while_it_is_wanted(life: ClinicLife) -> None:
+    session = life.booked(START)
+    life.until("2026-03-15 17:00")
+    shown = the(life, "not_confirmed", state="open")
+    life.change(session, scheduled_end=at("2026-03-16 10:40"))
+    life.plan()
+    task = life.fresh(shown)
+    assert (task.state, task.opened_at, task.due_at) == ("open", shown.opened_at, shown.due_at)
+
+
 def test_a_task_that_was_shown_is_shown_again_when_it_is_needed_after_all(life: ClinicLife) -> None:
     patient = life.patient()
     life.completed("2026-03-02 08:00", of=patient)

@@ -340,7 +340,8 @@ def test_a_skipped_text_says_only_why() -> None:
     [
         pytest.param("tr", "30 Eyl Çar", id="Turkish"),
         pytest.param("es", "mié 30 sep", id="Spanish"),
-        pytest.param("xx", "Wed 30 Sep", id="a language without texts: the clinic's first"),
+        pytest.param("es-MX", "mié 30 sep", id="the Spanish of Mexico"),
+        pytest.param("TR_tr", "30 Eyl Çar", id="a tag in another spelling"),
         pytest.param(None, "Wed 30 Sep", id="no language: the clinic's first"),
     ],
 )
@@ -362,6 +363,10 @@ def test_texts_in_the_language_of_the_patient(language: str | None, words: str) 
         ({"completed_at": ""}, "--completed-at '' is not a text"),
         ({"completed_at": END, "first_session": "yes"}, "--first-session 'yes' is neither true nor false"),
         ({"completed_at": END, "plan": "full"}, "--plan 'full' is not there. There are lite, standard"),
+        ({"completed_at": END, "language": "zz"}, "--language 'zz' is not there. There are en, es, tr"),
+        ({"completed_at": END, "language": "zz-MX"}, "--language 'zz-MX' is not there. There are en, es, tr"),
+        ({"completed_at": END, "language": "-es"}, "--language '-es' is not there"),
+        ({"completed_at": END, "language": 7}, "--language 7 is not a text"),
         ({"completed_at": END, "time_zone": None}, "--time-zone is missing"),
         ({"completed_at": END, "time_zone": "New York"}, "--time-zone 'New York' is no time zone"),
         ({"completed_at": END, "patient_time_zone": "../UTC"}, "--patient-time-zone '../UTC' is no time zone"),

@@ -134,15 +134,3 @@ def test_a_picture_without_words_is_an_empty_text() -> None:
 )
 def test_when_a_text_came(date: str, moment: datetime | None) -> None:
     assert read_inbound({"MessageSid": "SM1", "DateSent": date}).received_at == moment
-
-
-@pytest.mark.parametrize(
-    ("typed", "kept"),
-    [("I can\0not breathe", "I can�not breathe"), ("sick \ud83d", "sick �"), ("\ud83d\ude42", "🙂"), ("ağrı", "ağrı")],
-    ids=["NUL", "half a pair", "a pair", "as it came"],
-)
-def test_whatever_a_phone_sends_can_be_stored(typed: str, kept: str) -> None:
-    sms = read_inbound({"MessageSid": "SM1", "Body": typed, "x\0": ""})
-    assert sms.body == kept
-    assert sms.fields["Body"] == kept
-    assert "\0" not in "".join(sms.fields)

@@ -128,6 +128,15 @@ def test_a_bad_row_is_rejected_and_the_next_is_taken(
     assert [name for _, name in accepted(rows)] == ["APT-2"]
 
 
+@pytest.mark.parametrize("column", ["status", "language", "start_local", "end_local", "updated_at", "consent"])
+@pytest.mark.parametrize("secret", ["Robin", "+13122000001", "312-200-0001"])
+def test_a_name_or_a_number_in_the_wrong_column_is_never_repeated(tmp_path: Path, column: str, secret: str) -> None:
+    (found,) = judged(tmp_path, lines(row(**{column: secret})), consent=ConsentRule.COLUMN)
+    reasons = [found.reason] if isinstance(found, Reject) else [remark.reason for remark in found.remarks]
+    assert reasons
+    assert not any(secret in reason for reason in reasons)
+
+
 def test_reasons_never_repeat_a_number(tmp_path: Path) -> None:
     (reject,) = judged(tmp_path, lines(row(mobile="55501002")))
     assert isinstance(reject, Reject)
@@ -142,6 +151,7 @@ def test_reasons_never_repeat_a_number(tmp_path: Path) -> None:
         pytest.param({"mobile": ""}, "mobile", "missing", id="no number"),
         pytest.param({"language": ""}, "language", "language", id="no language where there are several"),
         pytest.param({"start_local": "2026-03-08 02:30", "end_local": ""}, "start_local", "date", id="in the DST gap"),
+        pytest.param({"start_local": "2026-11-01 01:30", "end_local": ""}, "start_local", "date", id="comes twice"),
         pytest.param({"status": "done", "completed_at": "2026-12-09 15:20"}, "completed_at", "date", id="another day"),
         pytest.param({"consent": "perhaps"}, "consent", "consent", id="an answer that is none"),
     ],
@@ -280,6 +290,32 @@ def test_a_second_row_with_the_same_id_is_rejected(tmp_path: Path) -> None:
     rows = judged(tmp_path, lines(row(), row(status="cancelled"), row(external_id="APT-2")))
     assert rejected(rows) == [(3, "external_id", "duplicate")]
     assert accepted(rows) == [(2, "APT-1"), (4, "APT-2")]
+
+
+@pytest.mark.parametrize(
+    "bad", [{"mobile": "555-0100"}, {"status": "arrived"}, {"start_local": ""}, {"site": "a,b"}], ids=str
+)
+def test_an_id_counts_as_seen_only_once_a_row_with_it_is_taken(tmp_path: Path, bad: dict[str, str]) -> None:
+    rows = judged(tmp_path, lines(row(**bad), row(), row(status="cancelled")))
+    assert rejected(rows)[1:] == [(4, "external_id", "duplicate")]
+    assert accepted(rows) == [(3, "APT-1")]
+
+
+@pytest.mark.parametrize(
+    ("written", "at", "warns"),
+    [
+        pytest.param("2026-11-01 00:59", datetime(2026, 11, 1, 5, 59, tzinfo=UTC), False, id="before the hour"),
+        pytest.param("2026-11-01 01:00", datetime(2026, 11, 1, 6, 0, tzinfo=UTC), True, id="its first minute"),
+        pytest.param("2026-11-01 01:59", datetime(2026, 11, 1, 6, 59, tzinfo=UTC), True, id="its last minute"),
+        pytest.param("2026-11-01 02:00", datetime(2026, 11, 1, 8, 0, tzinfo=UTC), False, id="after the hour"),
+        pytest.param("2026-11-01 01:30-06:00", datetime(2026, 11, 1, 7, 30, tzinfo=UTC), False, id="with its offset"),
+    ],
+)
+def test_a_time_that_comes_twice_is_the_first(tmp_path: Path, written: str, at: datetime, warns: bool) -> None:
+    record = only(judged(tmp_path, lines(row(start_local=written, end_local=""))))
+    assert record.start == at
+    reason = f"The clocks of America/Chicago show {written!r} twice: the first of the two was taken."
+    assert [remark.reason for remark in record.remarks] == ([reason] if warns else [])
 
 
 def test_a_line_is_where_the_record_starts(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def test_rows_with_and_without_a_value_are_written_together(sessions: Sessions, 
         insert_missing(db, Patient, rows)
     assert len(written) == min(count, 1)
     with sessions() as db:
-        found = db.execute(select(Patient.external_id, Patient.phone)).tuples()
+        found = [(row.external_id, row.phone) for row in db.scalars(select(Patient))]
         assert sorted(found) == [(row["external_id"], row["phone"]) for row in rows]
 
 

@@ -31,8 +31,9 @@ def test_alive(client: TestClient) -> None:
     assert client.get("/healthz").status_code == 200
 
 
-def test_ready_before_any_worker_ever_ran(client: TestClient) -> None:
-    assert readiness(client) == (200, [])
+def test_not_ready_before_any_worker_ever_ran(app: App, client: TestClient) -> None:
+    beat(app, job="plan")
+    assert readiness(client) == (503, ["No worker has run yet: start `aftercare worker`."])
 
 
 def test_ready_while_a_worker_looks_for_due_texts(app: App, client: TestClient, clock: StoppedClock) -> None:

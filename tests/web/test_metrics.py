@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 
 from service.assembly import App
 from service.store import running
+from service.web.metrics import FRESH
 from tests.fakes.apps import StoppedClock
 from tests.store import factories
 from tests.store.factories import NOW
@@ -77,10 +78,21 @@ def test_the_database_tells_of_every_worker(app: App, client: TestClient, clock:
     assert {name: found[name] for name in expected} == expected
 
 
-def test_a_refused_webhook_is_counted_where_it_was_refused(client: TestClient) -> None:
+def test_the_database_is_asked_at_most_every_fifteen_seconds(app: App, client: TestClient, clock: StoppedClock) -> None:
+    planned = []
+    for seconds in (0, 14.9, 0.1, -60):
+        clock.move(timedelta(seconds=seconds))
+        planned.append(metrics(client)["aftercare_messages{planned}"])
+        with app.sessions.begin() as db:
+            factories.message(db, factories.patient(db, factories.clinic(db)))
+    assert planned == [0, 0, 2, 3]
+
+
+def test_a_refused_webhook_is_counted_where_it_was_refused(client: TestClient, clock: StoppedClock) -> None:
     name = "aftercare_webhooks_refused_total{too_long}"
     before = metrics(client).get(name, 0)
     client.post("/webhooks/twilio/status", content=b"x" * 70_000)
+    clock.move(FRESH)
     assert metrics(client)[name] == before + 1
 
 

@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 import pytest
 from httpx2 import Response
 from sqlalchemy import func, select, text
+from sqlalchemy.exc import TimeoutError as NoConnectionError
 from sqlalchemy.orm import Session, sessionmaker
 from starlette.testclient import TestClient
 from structlog.typing import EventDict
@@ -191,3 +192,13 @@ def test_where_nothing_can_be_kept_twilio_is_asked_to_come_again(app: App, clien
     answer = post(client, INBOUND, TEXT)
     assert answer.status_code == 503
     assert TEXT["Body"] not in answer.text
+
+
+def test_where_no_connection_is_free_twilio_is_asked_to_come_again(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wait_in_vain(*_: object, **__: object) -> None:
+        raise NoConnectionError("QueuePool limit of size 5 overflow 10 reached")
+
+    monkeypatch.setattr("service.store.inbox.add_raw", wait_in_vain)
+    assert post(client, INBOUND, TEXT).status_code == 503
