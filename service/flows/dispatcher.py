@@ -88,11 +88,13 @@ def _settle_surely(
     sessions: sessionmaker[Session], sms: OutgoingSms, outcome: Outcome, *, token: str, clock: Clock
 ) -> None:
     """Write an outcome, again where the database chose this transaction to give way: the text has left already."""
-    for left in reversed(range(SETTLE_TRIES)):
+    left = SETTLE_TRIES
+    while True:
         try:
             with sessions.begin() as db:
                 settle(db, sms, outcome, token=token, now=clock())
         except OperationalError:
+            left -= 1
             if not left:
                 raise
         else:

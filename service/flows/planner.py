@@ -137,8 +137,8 @@ def plan_patients(db: Session, ids: Collection[int], *, now: datetime, answers_u
         patient.marked = patient_id in cases.unsettled or texts.is_leaving(case)
     texts.write(db)
     staff.write(db)
-    at_rest = [patient_id for patient_id in cases if patients[patient_id].status != "active"]
-    tasks.end_kind(db, "missed_text", state="withdrawn", outcome="patient_not_active", now=now, patient_ids=at_rest)
+    if at_rest := [patient_id for patient_id in cases if patients[patient_id].status != "active"]:
+        tasks.end_kind(db, "missed_text", state="withdrawn", outcome="patient_not_active", now=now, patient_ids=at_rest)
     if cases.faults:
         tell_unplannable(db, cases.faults, now=now)
     return cases

@@ -77,7 +77,7 @@ def planned(facts: Facts, book: Book) -> dict[str, Judged]:
 
 
 @on_both_plans
-@settings(max_examples=1000)
+@settings(max_examples=250)
 @given(facts=lives(), took=st.integers(-60, 600), unheard=st.integers(0, 30 * 60))
 def test_every_text_is_due_when_the_words_of_the_plan_say(book: Book, facts: Facts, took: int, unheard: int) -> None:
     document = without_spacing(book.document)
