@@ -34,7 +34,9 @@ def withdraw(db: Session, *, number: str, sender_id: int, now: datetime, method:
     """
     _lock(db, number)
     line = line_of(db, number, sender_id=sender_id)
-    enter(db, line, Said(line.clinic_ids, method, evidence), granted=False, at=now)
+    # Whoever wrote before us may have a clock that is ahead: what is withdrawn now is withdrawn after all of it.
+    at = max([now, *(entry.at for entry in consent.entries_for(db, [number])[number])])
+    enter(db, line, Said(line.clinic_ids, method, evidence), granted=False, at=at)
     waiting = _waiting(db, line)
     for message in waiting:
         messages.change_state(db, message, State.CANCELLED, reason=REASON, settled_at=now, held_reason=None)

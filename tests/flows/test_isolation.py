@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.domain.sms import Blame, Failure, Receipt, ReceiptState
+from service.flows.consent import withdraw
 from service.flows.dispatcher import dispatch_due
 from service.flows.inbox import poll_inbound
 from service.flows.policy import SendingPolicy
@@ -21,6 +22,7 @@ from service.store import running
 from service.store.tables import Message, Patient, RawReceipt
 from tests.domain.cases import DAY, HOUR
 from tests.flows.clinic_life import ClinicLife
+from tests.store import factories
 from tests.store.factories import NOW
 
 
@@ -252,3 +254,15 @@ def test_what_paused_everything_is_no_longer_a_task_once_a_person_resumes(life: 
         resume(db, by="ops", now=NOW + HOUR)
     (task,) = life.tasks("all_paused")
     assert (task.state, task.outcome) == ("closed", "Resumed by ops.")
+
+
+def test_a_stop_holds_although_consent_was_written_by_a_clock_that_is_ahead(life: ClinicLife) -> None:
+    patient = life.patient(agreed=False)
+    with life.sessions.begin() as db:
+        factories.grant(db, patient, at=NOW + HOUR)
+        withdraw(db, number=patient.phone or "", sender_id=1, now=NOW, method="text", evidence=None)
+    message = life.message(patient)
+    life.now += 2 * HOUR
+    life.plan()
+    life.dispatch()
+    assert (life.fresh(message).state, life.fresh(message).reason) == ("cancelled", "opted_out")
