@@ -124,13 +124,6 @@ def next_due_at(db: Session) -> datetime | None:
     return min(found, default=None)
 
 
-def senders_in_use(db: Session) -> list[Sender]:
-    """The senders that planned messages wait for."""
-    return list(
-        db.scalars(select(Sender).where(exists().where(PLANNED, Message.sender_id == Sender.id)).order_by(Sender.id))
-    )
-
-
 def sent_counts(db: Session, patient_ids: Collection[int], *, now: datetime) -> dict[int, tuple[int, int]]:
     """How many texts that count for the caps each patient may have got in the last 24 hours and in the last 7 days."""
     day, week = now - timedelta(hours=24), now - timedelta(days=7)

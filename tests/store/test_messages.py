@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from service.domain.lifecycle import MOVES, State
 from service.store import messages
-from service.store.tables import Message, Patient, PhoneNumber, Sender
+from service.store.tables import Message, Patient, PhoneNumber
 from tests.store import factories
 from tests.store.factories import NOW
 
@@ -266,15 +266,6 @@ def test_when_the_next_is_due(
     for values in planned:
         factories.message(db, patient, **values)
     assert messages.next_due_at(db) == next_at
-
-
-def test_senders_in_use_are_those_that_planned_messages_wait_for(db: Session, patient: Patient) -> None:
-    assert messages.senders_in_use(db) == []
-    second, third = factories.sender(db), factories.sender(db)
-    factories.message(db, patient, sender_id=third.id)
-    factories.message(db, patient, sender_id=second.id, state="sent")
-    factories.message(db, patient)
-    assert messages.senders_in_use(db) == [db.get_one(Sender, 1), third]
 
 
 # counting

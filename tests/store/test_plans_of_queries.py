@@ -19,7 +19,6 @@ QUERIES: dict[str, tuple[str, Callable[[Session], object]]] = {
         lambda db: messages.claim_due(db, sender_id=1, priority=2, now=NOW, limit=9, token="t"),
     ),
     "next due": ("ix_message_claim", messages.next_due_at),
-    "senders in use": ("ix_message_claim", messages.senders_in_use),
     "stale claims": ("ix_message_claimed", lambda db: messages.stale_claims(db, before=EARLIER, limit=9)),
     "expired": ("ix_message_expiry", lambda db: messages.expired(db, now=NOW, limit=9)),
     "caps": ("ix_send_attempt_patient", lambda db: messages.sent_counts(db, [1, 2], now=NOW)),
