@@ -1,10 +1,11 @@
 # The build stage holds the installer; the image that runs holds Python, the locked packages and the service.
 FROM python:3.13-slim-trixie AS build
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 \
+    PIP_CACHE_DIR=/cache/pip UV_CACHE_DIR=/cache/uv
 WORKDIR /app
 RUN python3 -m venv /opt/installer && python3 -m venv --without-pip /opt/aftercare
 COPY requirements-uv.lock requirements.lock ./
-RUN --mount=type=cache,target=/root/.cache \
+RUN --mount=type=cache,target=/cache \
     /opt/installer/bin/pip install --require-hashes -r requirements-uv.lock \
     && /opt/installer/bin/uv pip sync --python /opt/aftercare/bin/python --require-hashes requirements-uv.lock requirements.lock
 COPY . .
