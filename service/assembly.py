@@ -58,7 +58,7 @@ def build(settings: Settings, *, clock: Clock | None = None) -> App:
     engine.hide_parameters = True  # what an error quotes would be texts and numbers
     sessions, gateway, policy = session_factory(engine), _gateway(settings, clock), _policy(settings)
     stopping = threading.Event()
-    ticks = _ticks(settings, sessions, gateway, clock=clock, policy=policy, go_on=lambda: not stopping.is_set())
+    ticks = _ticks(settings, sessions, gateway, clock=clock, policy=policy, stopping=stopping)
     return App(settings, engine, sessions, gateway, clock, policy, ticks, stopping)
 
 
@@ -112,7 +112,8 @@ def _gateway(settings: Settings, clock: Clock) -> SmsGateway:
             password=password.get_secret_value(),
             base_url=twilio.base_url or TWILIO,
             public_base_url=settings.public_base_url,
-        )
+        ),
+        clock,
     )
 
 
@@ -137,18 +138,21 @@ def _ticks(
     *,
     clock: Clock,
     policy: SendingPolicy,
-    go_on: Callable[[], bool],
+    stopping: threading.Event,
 ) -> dict[str, Tick]:
     stop_replies = settings.twilio.stop_replies
+
+    def go_on() -> bool:
+        return not stopping.is_set()
 
     def plan() -> int:
         return planner.plan_pending(sessions, clock, answers_understood=policy.answers_understood, go_on=go_on)
 
     def dispatch() -> int:
-        return dispatcher.dispatch_due(sessions, gateway, clock, policy, go_on=go_on)
+        return dispatcher.dispatch_due(sessions, gateway, clock, policy, go_on=go_on, wait=stopping.wait)
 
     def recover() -> int:
-        return recovery.rescue_stale_claims(sessions, clock)
+        return recovery.recover(sessions, gateway, clock, wait=timedelta(seconds=settings.recovery.wait_seconds))
 
     def fetch_inbound() -> int:
         return inbox.poll_inbound(sessions, gateway, clock, stop_replies=stop_replies)

@@ -6,7 +6,7 @@ Heartbeats say that it still runs; a tick that fails is counted, logged when it 
 import fcntl
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,6 +26,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service.assembly import App, Tick, polls
 from service.domain.errors import AftercareError
+from service.flows.dispatcher import Sending
+from service.flows.lanes import Lanes
 from service.settings import Settings
 from service.store import messages, running
 from service.store.database import read_only
@@ -44,14 +46,18 @@ log = structlog.get_logger()
 
 
 def intervals(settings: Settings) -> Mapping[str, timedelta]:
-    """How often each tick runs. Twilio is asked more rarely than the pretend network, and rarest where it calls us."""
+    """How often each tick runs. Twilio is asked more rarely than the pretend network, and rarest where it calls us.
+
+    Doubts are looked at often enough to be settled soon after their wait is over.
+    """
+    wait = settings.recovery.wait_seconds
     asks_twilio = settings.gateway == "twilio" and polls(settings)
     seconds = {
         "dispatch": 1,
         "inbound": 5 if asks_twilio else 1,
         "plan": 5,
         "receipts": 5 if polls(settings) else 300,
-        "recover": 30,
+        "recover": max(1.0, min(5.0, wait / 6)),
     }
     return {name: timedelta(seconds=each) for name, each in seconds.items()}
 
@@ -106,20 +112,39 @@ class StillBusyError(AftercareError):
 
 @contextmanager
 def ticking(app: App) -> Iterator[None]:
-    """A worker in the background. Raises :class:`StillBusyError` where it could not be stopped in time."""
-    with only_worker(app.settings.sqlite_file):
-        alarm = AlarmClock(app)
-        alarm.start()
+    """A worker in the background; each sender has a lane of its own. Raises as :func:`ringing`."""
+
+    def go_on() -> bool:
+        return not app.stopping.is_set()
+
+    lanes = Lanes(Sending(app.sessions, app.gateway, app.clock, app.policy, go_on, app.stopping.wait))
+    with only_worker(app.settings.sqlite_file), ringing(app, {**app.ticks, "dispatch": lanes}, last=lanes.close):
         log.info("worker_started", worker=app.policy.worker)
-        try:
-            yield
-        finally:
-            ending = threading.Thread(target=alarm.stop, name="stopping", daemon=True)
-            ending.start()
-            ending.join(FINISH_WITHIN)
-            if ending.is_alive():
-                raise StillBusyError
-            log.info("worker_stopped", worker=app.policy.worker)
+        yield
+    log.info("worker_stopped", worker=app.policy.worker)
+
+
+@contextmanager
+def ringing(app: App, ticks: Mapping[str, Tick], *, last: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Run ``ticks`` in the background, and ``last`` once they are stopped.
+
+    Raises :class:`StillBusyError` where all of it could not be stopped in time.
+    """
+    alarm = AlarmClock(app, ticks)
+
+    def stop() -> None:
+        alarm.stop()
+        last()
+
+    alarm.start()
+    try:
+        yield
+    finally:
+        ending = threading.Thread(target=stop, name="stopping", daemon=True)
+        ending.start()
+        ending.join(FINISH_WITHIN)
+        if ending.is_alive():
+            raise StillBusyError
 
 
 @contextmanager
@@ -144,18 +169,18 @@ def only_worker(database: Path | None) -> Iterator[None]:
 
 
 class AlarmClock:
-    """Runs the ticks of ``app`` until it is stopped."""
+    """Runs the ticks of a worker until it is stopped."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, ticks: Mapping[str, Tick]) -> None:
         self._app = app
         self._going, self._gate = False, threading.Lock()
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
-            executors={"default": ThreadPoolExecutor(len(app.ticks))},
+            executors={"default": ThreadPoolExecutor(len(ticks))},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
         every = intervals(app.settings)
-        for name, tick in app.ticks.items():
+        for name, tick in ticks.items():
             self._scheduler.add_job(
                 Watched(name, tick, app),
                 "interval",

@@ -1,6 +1,6 @@
 """How the parts are wired, as the settings say."""
 
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -20,6 +20,8 @@ from service.store import tables
 from service.store.database import downgrade
 from tests.fakes.apps import TWILIO_SETTINGS, StoppedClock, app_on
 from tests.store import factories
+
+FAR = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -194,7 +196,7 @@ class TestFetching:
 
 
 def test_each_process_has_a_network_of_its_own(url: str) -> None:
-    sms = OutgoingSms(1, 1, "+12025550100", "Hello", Sender(number="+15005550006"), 3600)
+    sms = OutgoingSms(1, 1, "+12025550100", "Hello", Sender(number="+15005550006"), 3600, FAR)
     sids = set()
     for app in (wired(url), wired(url)):
         ((_, outcome),) = app.gateway.send_batch([sms])
@@ -206,7 +208,7 @@ def test_each_process_has_a_network_of_its_own(url: str) -> None:
 def test_the_pretend_network_lives_on_the_services_clock(url: str) -> None:
     clock = StoppedClock()
     app = app_on(url, clock)
-    sms = OutgoingSms(1, 1, "+12025550100", "Hello", Sender(number="+15005550006"), 3600)
+    sms = OutgoingSms(1, 1, "+12025550100", "Hello", Sender(number="+15005550006"), 3600, FAR)
     ((_, outcome),) = app.gateway.send_batch([sms])
     assert isinstance(outcome, Accepted)
     states = []

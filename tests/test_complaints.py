@@ -19,7 +19,7 @@ from service.domain.sms import OutgoingSms
 from service.flows.importing import Feed, Report, import_feed
 from service.flows.planned_texts import CARRIED
 from service.flows.policy import SendingPolicy
-from service.flows.recovery import STALE, rescue_stale_claims
+from service.flows.recovery import STALE, recover, rescue_stale_claims
 from service.flows.staffing import TooLate, skip_message
 from service.gateways.simulated_network import DEFAULT, Span
 from service.sources.csv_file import read_sessions, survey
@@ -124,7 +124,10 @@ def test_an_acknowledgement_that_got_lost_makes_no_second_text(quick: ClinicLife
     bodies = [text.body for text in quick.left()]
     assert len(bodies) == len(set(bodies)) > 0
     assert {m.state for m in quick.messages(step="aftercare_1")} == {"unconfirmed"}
-    assert quick.tasks("unconfirmed")
+    recover(quick.sessions, quick.gateway, quick.clock, wait=timedelta(seconds=90))
+    assert {m.state for m in quick.messages(step="aftercare_1")} == {"sent"}, "the provider's list shows it"
+    quick.wait(days=1)
+    assert [text.body for text in quick.left()].count(bodies[0]) == 1
 
 
 def test_what_is_handed_over_stands_in_the_table_before_it_is_handed_over(life: ClinicLife) -> None:
@@ -608,7 +611,7 @@ def test_a_sender_that_was_never_registered_stops_at_once_and_raises_the_alarm(q
     before = tried()
     assert before < 30
     quick.wait(hours=1)
-    assert tried() == before
+    assert tried() <= before + 6, "one text at a time, ever more rarely, finds out whether it is registered by now"
     sender = quick.fresh(quick._all(select(Sender), Sender, {"id": 1})[0])
     assert sender.paused_at is not None
     assert sender.pause_reason

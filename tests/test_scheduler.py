@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -20,9 +20,13 @@ from structlog.testing import capture_logs
 from service import scheduler
 from service.assembly import App, Tick, build, utc_now
 from service.domain.errors import AftercareError
-from service.scheduler import AlarmClock, StillBusyError, Watched, intervals, only_worker, ticking
+from service.domain.sms import Outcome, OutgoingSms
+from service.gateways.simulated import SimulatedGateway, SimulatedNetwork
+from service.scheduler import AlarmClock, StillBusyError, Watched, intervals, only_worker, ringing, ticking
 from service.settings import Settings
+from service.settings.model import Recovery
 from service.store import running
+from service.store.tables import Message
 from tests.fakes.apps import TWILIO_SETTINGS, StoppedClock, app_on
 from tests.store import factories
 from tests.store.factories import NOW
@@ -149,19 +153,18 @@ class TestWhenToLookAgain:
             with app.sessions.begin() as db:
                 patient = factories.patient(db, factories.clinic(db))
                 factories.message(db, patient, due_at=NOW + timedelta(seconds=due_in))
-        assert AlarmClock(app).next_dispatch(rows=rows) == NOW + timedelta(seconds=again_in)
+        assert AlarmClock(app, app.ticks).next_dispatch(rows=rows) == NOW + timedelta(seconds=again_in)
 
     def test_without_a_database_in_a_second(self, app: App) -> None:
         app.engine.dispose()
         nowhere = replace(app, sessions=sessionmaker())
-        assert AlarmClock(nowhere).next_dispatch(rows=1) == NOW + SECOND
+        assert AlarmClock(nowhere, app.ticks).next_dispatch(rows=1) == NOW + SECOND
 
 
 class TestEveryTick:
     def test_each_runs_and_beats_until_the_worker_is_stopped(self, live: App) -> None:
         ran = {name: threading.Event() for name in live.ticks}
-        busy = replace(live, ticks={name: tells(event) for name, event in ran.items()})
-        with ticking(busy):
+        with ringing(live, {name: tells(event) for name, event in ran.items()}):
             assert all(event.wait(LONG) for event in ran.values())
         assert live.stopping.is_set()
         with live.sessions() as db:
@@ -186,7 +189,7 @@ class TestEveryTick:
             return 0 if enough.is_set() else 1
 
         skipped = counted("aftercare_tick_skips_total", tick="dispatch", why="still_running")
-        with ticking(replace(live, ticks={"dispatch": dispatch})):
+        with ringing(live, {"dispatch": dispatch}):
             assert enough.wait(LONG)
         assert counted("aftercare_tick_skips_total", tick="dispatch", why="still_running") == skipped
 
@@ -200,11 +203,11 @@ class TestEveryTick:
             failed.set()
             return lost()
 
-        with ticking(replace(live, ticks={"dispatch": dispatch})):
+        with ringing(live, {"dispatch": dispatch}):
             assert back.wait(LONG)
 
     def test_only_dispatch_is_set_anew_and_only_while_it_goes(self, live: App) -> None:
-        alarm = AlarmClock(live)
+        alarm = AlarmClock(live, live.ticks)
         alarm.executed(JobExecutionEvent(4096, "plan", None, NOW, retval=1))
         alarm.executed(JobExecutionEvent(4096, "dispatch", None, NOW, retval=None))
         assert not live.stopping.is_set()
@@ -215,8 +218,61 @@ class TestEveryTick:
     )
     def test_runs_that_came_to_nothing_are_counted(self, live: App, code: int, why: str) -> None:
         before = counted("aftercare_tick_skips_total", tick="plan", why=why)
-        AlarmClock(live).skipped(JobEvent(code, "plan", None))
+        AlarmClock(live, live.ticks).skipped(JobEvent(code, "plan", None))
         assert counted("aftercare_tick_skips_total", tick="plan", why=why) == before + 1
+
+
+class Telling(SimulatedGateway):
+    """Tells of each text that it begins to send, and takes it once it is let go."""
+
+    def __init__(self, network: SimulatedNetwork) -> None:
+        super().__init__(network, utc_now)
+        self.begun, self.let_go = threading.Event(), threading.Event()
+
+    def send_batch(self, messages: Sequence[OutgoingSms]) -> Iterator[tuple[OutgoingSms, Outcome]]:
+        for message in messages:
+            self.begun.set()
+            assert self.let_go.wait(LONG)
+            yield from super().send_batch([message])
+
+    def close(self) -> None:
+        self.let_go.set()
+
+
+class TestTheWorker:
+    """With its own ticks, as it runs."""
+
+    @pytest.fixture
+    def text(self, live: App) -> int:
+        """A text that is due."""
+        with live.sessions.begin() as db:
+            patient = factories.patient(db, factories.clinic(db, window_opens="00:00", window_closes="23:59"))
+            factories.grant(db, patient)
+            message = factories.message(db, patient, kind="reply", priority=0, urgency="safety", due_at=utc_now())
+            message.to_number, message.expires_at = patient.phone, None
+            return message.id
+
+    def test_what_is_under_way_when_it_is_stopped_is_settled(self, live: App, text: int) -> None:
+        gateway = Telling(SimulatedNetwork("worker"))
+        with ticking(replace(live, gateway=gateway)):
+            assert gateway.begun.wait(LONG)
+        with live.sessions() as db:
+            assert db.get_one(Message, text).state == "sent"
+
+    def test_a_provider_that_hangs_stops_no_heartbeat(self, live: App, text: int) -> None:
+        gateway, beats = Telling(SimulatedNetwork("worker")), threading.Event()
+
+        def plan() -> int:
+            with live.sessions() as db:
+                beating = {beat.job for beat in running.heartbeats(db)}
+            if gateway.begun.is_set() and "dispatch" in beating:
+                beats.set()
+            return 0
+
+        busy = replace(live, gateway=gateway, ticks={**live.ticks, "plan": plan})
+        with ticking(busy):
+            assert beats.wait(LONG)
+            assert not gateway.let_go.is_set()
 
 
 class TestStopping:
@@ -229,7 +285,7 @@ class TestStopping:
             ended.set()
             return 1
 
-        with ticking(replace(live, ticks={"dispatch": dispatch})):
+        with ringing(live, {"dispatch": dispatch}):
             assert begun.wait(LONG)
         assert ended.is_set()
 
@@ -244,7 +300,7 @@ class TestStopping:
 
         with (
             pytest.raises(StillBusyError, match="Nothing is lost"),
-            ticking(replace(live, ticks={"dispatch": dispatch})),
+            ringing(live, {"dispatch": dispatch}),
         ):
             assert begun.wait(LONG)
         release.set()
@@ -290,5 +346,10 @@ def test_how_often_each_tick_runs(settings: dict[str, Any], inbound: int, receip
         "inbound": inbound,
         "plan": 5,
         "receipts": receipts,
-        "recover": 30,
+        "recover": 5,
     }
+
+
+@pytest.mark.parametrize(("wait", "every"), [(90, 5), (30, 5), (12, 2), (1, 1)])
+def test_doubts_are_looked_at_soon_after_their_wait(wait: float, every: float) -> None:
+    assert intervals(Settings(recovery=Recovery(wait_seconds=wait)))["recover"].total_seconds() == every

@@ -2,9 +2,22 @@
 
 import typer
 
-from service.cli import clinics, content, imports, messages, patients, preview, running, tasks, tools
+from service.cli import (
+    calls,
+    clinics,
+    content,
+    imports,
+    messages,
+    patients,
+    preview,
+    running,
+    simulate,
+    tasks,
+    tools,
+    verify,
+)
 
-NOUNS = (running, clinics, imports, preview, messages, patients, tasks, content, tools)
+NOUNS = (running, clinics, imports, preview, messages, calls, patients, tasks, content, verify, simulate, tools)
 
 app = typer.Typer(
     name="aftercare",

@@ -1,6 +1,7 @@
-"""Looking at texts and stopping them: how all is going, single messages and their stories, the big switch."""
+"""Looking at texts, stopping them, deciding about them: how all is going, single messages and their stories, the big switch."""
 
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -11,7 +12,7 @@ from service.cli.context import open_app
 from service.cli.output import Json, Number, Reason, clock, document, documents, fail, operator, say, table, zones
 from service.domain.lifecycle import State
 from service.domain.phone import mask
-from service.flows import staffing
+from service.flows import doubts, staffing
 from service.store import reports
 from service.store.database import read_only
 
@@ -27,6 +28,7 @@ def register(app: typer.Typer) -> None:
     group.command("list")(list_messages)
     group.command("show")(show)
     group.command("skip")(skip)
+    group.command("decide")(decide)
     app.add_typer(group, name="message")
 
 
@@ -139,6 +141,21 @@ def skip(message: Number, *, reason: Reason) -> None:
     with app.sessions.begin() as db:
         staffing.skip_message(db, message, reason=reason, by=operator(), now=app.clock())
     say(f"Message {message} will not be sent.")
+
+
+def decide(
+    message: Number,
+    *,
+    sent: Annotated[bool, typer.Option("--sent/--not-sent", help="What you found out.", show_default=False)],
+    reason: Reason,
+) -> None:
+    """Say whether a text left of which nobody else knows: it is left alone then, or sent again while it is of use."""
+    app = open_app()
+    act = doubts.decide_sent if sent else doubts.decide_not_sent
+    wait = timedelta(seconds=app.settings.recovery.wait_seconds)
+    with app.sessions.begin() as db:
+        act(db, message, reason=reason, by=operator(), now=app.clock(), wait=wait)
+    say(f"Message {message} counts as sent." if sent else f"Message {message} is sent again, if it is still of use.")
 
 
 def _note(app: App, message: int | None, which: dict[str, object]) -> None:

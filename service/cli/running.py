@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +16,7 @@ from alembic.util import CommandError
 
 from service import assembly, logs
 from service.assembly import App
+from service.cli.moments import moment
 from service.cli.output import FAILED, Json, document, say
 from service.domain.errors import AftercareError
 from service.flows import sample
@@ -190,7 +191,7 @@ def _tick_command(name: str) -> Callable[..., None]:
         ] = None,
         json: Json = False,
     ) -> None:
-        rows = _run_tick(name, _moment(now) if now else None)
+        rows = _run_tick(name, moment(now, "--now") if now else None)
         if json:
             document({"tick": name, "rows": rows})
         else:
@@ -214,13 +215,3 @@ def _run_tick(name: str, now: datetime | None) -> int:
         return app.ticks[name]()
     finally:
         app.close()
-
-
-def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(
-            f"{text!r} is no moment; write it like 2026-03-01T14:30:00Z", param_hint="--now"
-        ) from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -104,6 +104,16 @@ def at_offset(offset: Offset | CareDayEnd, anchor: datetime | date, zone: ZoneIn
             assert_never(offset)
 
 
+def own_time(step: Step, day: date, zone: ZoneInfo) -> datetime:
+    """When a step that was moved to another day goes out: at its own clock time, or when its window opens."""
+    return resolve_local(day, step.offset.at if isinstance(step.offset, DaysAt) else step.window.opens, zone)
+
+
+def own_time_after(step: Step, now: datetime, zone: ZoneInfo) -> datetime:
+    """The step's own time on the day after the one that it is."""
+    return own_time(step, local_day(now, zone) + timedelta(days=1), zone)
+
+
 def _moment(anchor: datetime | date, zone: ZoneInfo) -> datetime:
     return anchor if isinstance(anchor, datetime) else resolve_local(anchor, time(0, 0), zone)
 

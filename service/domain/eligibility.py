@@ -4,11 +4,11 @@
 answers to a text that came, and texts to the phones of staff.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from service.domain.anchors import anchor_moment, is_direct_reply, permission
+from service.domain.anchors import anchor_moment, is_direct_reply, own_time_after, permission
 from service.domain.careplan import Caps, Step, Urgency
 from service.domain.case import Case, SessionFacts
 from service.domain.conditions import Circumstances, holds
@@ -28,9 +28,10 @@ TO_ANYBODY = frozenset({"stop_confirm", "wrong_number", "help", "unknown_reply"}
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """It may leave now and is good for ``validity_seconds``."""
+    """It may leave now and is good for ``validity_seconds``; ``hours`` are those that it keeps, None if none."""
 
     validity_seconds: int
+    hours: tuple[Window, ZoneInfo] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ class Look:
     sent_24h: int = 0
     sent_7d: int = 0
     waits_for_part: bool = False
+    day_taken: bool = False
     held_reason: str | None = None
 
 
@@ -156,6 +158,8 @@ def _held(look: Look, now: datetime) -> Defer | None:
         return Defer(now + PART_FOR, "after_step")
     if capped(look, look.case.plan.caps):
         return Defer(now + HELD_FOR, "cap")
+    if look.day_taken and look.step is not None and look.step.counts_for_day and not look.step.fixed:
+        return Defer(own_time_after(look.step, now, look.case.clinic.zone), "spacing")
     return None
 
 
@@ -168,6 +172,7 @@ def capped(look: Look, caps: Caps) -> bool:
 
 def _by_the_clock(look: Look, now: datetime) -> Decision:
     ends = [now + LONGEST_VALIDITY, *([look.expires_at] if look.expires_at else [])]
+    hours = None
     if look.step is None or not is_direct_reply(look.step, look.case):
         hours = _hours(look)
         if hours is None:
@@ -175,7 +180,7 @@ def _by_the_clock(look: Look, now: datetime) -> Decision:
         if not is_open(now, *hours):
             return Defer(next_opening(now, *hours), "window")
         ends.append(window_end(now, *hours) or now)
-    return Send(int((min(ends) - now).total_seconds()))
+    return Send(int((min(ends) - now).total_seconds()), hours)
 
 
 def _hours(look: Look) -> tuple[Window, ZoneInfo] | None:

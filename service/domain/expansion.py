@@ -15,10 +15,11 @@ from service.domain.anchors import (
     identity,
     is_direct_reply,
     known_at,
+    own_time,
     permission,
     too_late_for_evening,
 )
-from service.domain.careplan import OF_PATIENT, Anchor, CareDayEnd, DaysAt, Evening, Late, Step
+from service.domain.careplan import OF_PATIENT, Anchor, CareDayEnd, Evening, Late, Step
 from service.domain.case import Case, SessionFacts
 from service.domain.conditions import KNOWN_WHEN_PLANNED, Circumstances, holds
 from service.domain.windows import LEAST_USEFUL, local_day, next_opening, resolve_local
@@ -159,10 +160,9 @@ def _useless(entry: Entry, due: datetime) -> bool:
 def _own_clock_times(entry: Entry, case: Case, *, not_before: datetime) -> Iterator[datetime]:
     """Openings at the step's own clock time (window start where it has none), day by day, while it is of use."""
     step, zone = entry.step, case.clinic.zone
-    at = step.offset.at if isinstance(step.offset, DaysAt) else step.window.opens
     day = local_day(not_before, zone)
     while True:
-        own = resolve_local(day, at, zone)
+        own = own_time(step, day, zone)
         due = _first_chance(step, own, None, case)
         if due is None or _useless(entry, due):
             return

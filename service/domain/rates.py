@@ -1,4 +1,4 @@
-"""How much a sender may send now: its rate in segments, counted as the moment when all that was handed over is through."""
+"""How much a sender may send now, and whose turn it is: rates in segments, the carriers' day, and who goes ahead of whom."""
 
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -9,6 +9,8 @@ LARGEST = 24
 """Segments of the longest text that a network takes."""
 CARRIERS = ZoneInfo("America/Los_Angeles")
 """US carriers count a sender's day from midnight Pacific (Twilio error 30023)."""
+AHEAD_OF_A_TURN = 9
+"""What is more urgent always goes first, but for one segment in ten while both wait: so nothing ever waits for ever."""
 
 
 def room(*, now: datetime, free_at: datetime | None, per_second: float) -> float:
@@ -37,7 +39,22 @@ def carriers_day(now: datetime) -> date:
     return now.astimezone(CARRIERS).date()
 
 
-def day_is_full(*, now: datetime, day: date | None, used: int, allowed: int | None) -> bool:
-    """Whether the ``used`` segments of ``day`` leave nothing of what is ``allowed`` today."""
+def day_is_full(*, now: datetime, day: date | None, used: int, allowed: int | None, segments: int = 1) -> bool:
+    """Whether the ``used`` segments of ``day`` leave no room for ``segments`` more of what is ``allowed`` today."""
     used_today = used if day == carriers_day(now) else 0
-    return allowed is not None and used_today >= allowed
+    return allowed is not None and used_today + segments > allowed
+
+
+def is_turn(ahead: int) -> bool:
+    """Whether it is the turn of what is less urgent, after ``ahead`` segments that went ahead of it."""
+    return ahead >= AHEAD_OF_A_TURN
+
+
+def after_going_ahead(ahead: int, segments: int) -> int:
+    """What ``ahead`` is after so many segments more that went ahead of what waits."""
+    return min(ahead + segments, AHEAD_OF_A_TURN)
+
+
+def after_turn(ahead: int, segments: int) -> int:
+    """What ``ahead`` is after a turn of so many segments: below zero where it was more than one of ten."""
+    return ahead - AHEAD_OF_A_TURN * segments

@@ -5,9 +5,14 @@ No provider's codes or status words appear here: gateways translate at the door.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
+
+from service.domain.errors import AftercareError
+
+LEAVE_WITHIN = timedelta(seconds=20)
+"""From its claim a text may leave for this long: whoever was frozen meanwhile must not send what others may have taken over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +25,10 @@ class Sender:
 
 @dataclass(frozen=True, slots=True)
 class OutgoingSms:
-    """One text on its way out. ``message_id`` comes back in receipts; ``validity_seconds`` is 60..36000."""
+    """One text on its way out. ``message_id`` comes back in receipts; ``validity_seconds`` is 60..36000.
+
+    After ``leave_by`` its request must not begin any more: the claim may have passed to somebody else.
+    """
 
     message_id: int
     attempt: int
@@ -28,6 +36,7 @@ class OutgoingSms:
     body: str
     sender: Sender
     validity_seconds: int
+    leave_by: datetime
 
 
 class Blame(StrEnum):
@@ -79,6 +88,14 @@ class Unknown:
 
 
 Outcome = Accepted | Refused | Unknown
+
+TOO_LATE = Refused(
+    Blame.RETRY,
+    "late",
+    "The text did not leave soon enough after it was taken up, so it was held back.",
+    "Nothing: it is tried again by itself.",
+)
+"""The outcome of a text whose time to leave was over before its request began."""
 
 
 class ReceiptState(StrEnum):
@@ -140,6 +157,21 @@ class InboundSms:
     fields: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class ListedSms:
+    """A text from us in the provider's own list. ``body`` is None where the provider keeps no words (redaction)."""
+
+    provider_sid: str
+    to: str
+    body: str | None
+    created_at: datetime
+    state: ReceiptState
+
+
+class ListRefusedError(AftercareError):
+    """The provider answered and showed no list, or none that can be read: it is there, and proves nothing."""
+
+
 class SmsGateway(Protocol):
     """A phone network. One call a batch; each outcome is given as soon as it is known, in any order."""
 
@@ -149,6 +181,14 @@ class SmsGateway(Protocol):
 
     def receipts_for(self, provider_sids: Iterable[str]) -> Iterator[Receipt]:
         """Ask how far the given texts have come; a text the provider does not know, or cannot tell of now, is left out."""
+        ...
+
+    def texts_to(self, number: str | None, since: datetime) -> list[ListedSms]:
+        """Every text of ours to ``number`` (None: to anybody) that the provider created at or after ``since`` (UTC).
+
+        All of them, or an :class:`AftercareError`: a list that broke off proves nothing. It is a
+        :class:`ListRefusedError` where the provider answered all the same.
+        """
         ...
 
     def inbound_since(self, since: datetime) -> Iterator[InboundSms]:

@@ -80,3 +80,15 @@ def next_opening(moment: datetime, window: Window, zone: ZoneInfo) -> datetime:
         if opening >= moment and is_open(opening, window, zone):
             return opening
     raise AssertionError(f"no opening of {window} within two weeks of {moment} in {zone}")  # pragma: no cover
+
+
+def in_words(window: Window, zone: ZoneInfo) -> str:
+    """Hours as they are noted: ``America/Chicago 09:00:00-19:00:00``; :func:`from_words` reads them."""
+    return f"{zone.key} {window.opens.isoformat()}-{window.closes.isoformat()}"
+
+
+def from_words(words: str) -> tuple[Window, ZoneInfo]:
+    """What :func:`in_words` wrote."""
+    name, hours = words.rsplit(" ", 1)
+    opens, closes = (time.fromisoformat(each) for each in hours.split("-"))
+    return Window(opens, closes), ZoneInfo(name)

@@ -7,17 +7,18 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from service.domain.lifecycle import State, advance
+from service.domain.lifecycle import MOVES, State, advance
 from service.domain.retries import after_failed_delivery
 from service.domain.sms import Blame, Failure, Receipt, ReceiptState
 from service.domain.windows import LEAST_USEFUL
 from service.flows.casework import load_cases
 from service.flows.refusals import draw_consequences
-from service.flows.telling import end_doubt, tell_missed, tell_sent_twice
+from service.flows.telling import end_doubt, tell_left_after_all, tell_missed, tell_sent_twice
 from service.store import journal, messages, patients
 from service.store.tables import Message, SendAttempt
 
 ENDED_BADLY = frozenset({State.UNDELIVERED, State.FAILED})
+UNSENT = frozenset({State.CANCELLED, State.MISSED})
 log = structlog.get_logger()
 
 
@@ -33,7 +34,7 @@ def apply_receipt(db: Session, receipt: Receipt, *, now: datetime) -> bool:
     _compare_segments(db, message, receipt, now)
     found = State(message.state)
     # Of an earlier attempt only its success says anything about the text: another one is under way.
-    if attempt is (attempts[0] if attempts else None) or receipt.state is ReceiptState.DELIVERED:
+    if attempt is _standing(attempts) or receipt.state is ReceiptState.DELIVERED:
         _move(db, message, receipt, now)
     if receipt.failure is not None and message.state != State.DELIVERED:
         draw_consequences(db, message, receipt.failure, now=now)
@@ -59,32 +60,56 @@ def _attempts(db: Session, message: Message) -> list[SendAttempt]:
     return list(db.scalars(newest_first, execution_options={"populate_existing": True}))
 
 
+def _standing(attempts: Sequence[SendAttempt]) -> SendAttempt | None:
+    """The attempt by which a text stands or falls: the newest that was not refused."""
+    return next((attempt for attempt in attempts if attempt.outcome != "refused"), attempts[0] if attempts else None)
+
+
 def _attempt_of(
     db: Session, message: Message, attempts: Sequence[SendAttempt], receipt: Receipt, now: datetime
 ) -> SendAttempt | None:
     """The attempt that the report is about. Where the answer to an attempt was lost, the report brings its id."""
     named = next((attempt for attempt in attempts if attempt.provider_sid == receipt.provider_sid), None)
-    nameless = next((attempt for attempt in attempts if attempt.provider_sid is None), None)
-    if named is None and nameless is not None:
-        nameless.provider_sid, nameless.outcome = receipt.provider_sid, "accepted"
-        nameless.finished_at = nameless.finished_at or now
-        data = {"attempt": nameless.n, "segments": nameless.segments}
-        journal.append(db, "sent", at=now, message=message, reason="learned_from_receipt", data=data)
-        taken = "The provider reported on the text: it had taken it."
-        end_doubt(db, message, attempt=nameless.n, outcome=taken, now=now)
-        if nameless is attempts[0]:
-            _has_left(db, message, nameless)
-    if named is None and nameless is None and attempts:
+    if named is not None or not attempts:
+        return named
+    nameless = [attempt for attempt in attempts if attempt.provider_sid is None]
+    found = next((attempt for attempt in nameless if attempt.outcome != "refused"), next(iter(nameless), None))
+    if found is None:
         tell_sent_twice(db, message, now=now)
-    return named or nameless
+    else:
+        _learn(db, message, found, receipt=receipt, now=now)
+        if found is _standing(attempts):
+            _has_left(db, message, found, now=now)
+        else:
+            # It was held to be proven that this one had not left, and the text was sent again.
+            tell_sent_twice(db, message, now=now)
+    return found
 
 
-def _has_left(db: Session, message: Message, attempt: SendAttempt) -> None:
+def _learn(db: Session, message: Message, attempt: SendAttempt, *, receipt: Receipt, now: datetime) -> None:
+    known = attempt.outcome == "accepted"  # a person had decided so
+    attempt.provider_sid, attempt.outcome = receipt.provider_sid, "accepted"
+    attempt.finished_at = attempt.finished_at or now
+    if not known:
+        data = {"attempt": attempt.n, "segments": attempt.segments}
+        journal.append(db, "sent", at=now, message=message, reason="learned_from_receipt", data=data)
+    taken = "The provider reported on the text: it had taken it."
+    end_doubt(db, message, attempt=attempt.n, outcome=taken, now=now)
+
+
+def _has_left(db: Session, message: Message, attempt: SendAttempt, *, now: datetime) -> None:
+    """Whatever was planned or feared meanwhile. Without its token, a settle that comes later does nothing."""
     message.provider_sid = attempt.provider_sid
     message.sent_at = message.sent_at or attempt.started_at
     if message.state == State.PLANNED:
         # It was held to be proven that it had not left, and it waits to be sent again.
         messages.change_state(db, message, State.SENDING)
+    if State.SENT in MOVES[State(message.state)]:
+        messages.change_state(
+            db, message, State.SENT, claim_token=None, claimed_at=None, held_reason=None, settled_at=now
+        )
+    elif message.state in UNSENT:
+        tell_left_after_all(db, message, now=now)
 
 
 def _note(db: Session, message: Message, attempt: SendAttempt | None, receipt: Receipt, now: datetime) -> bool:

@@ -2,9 +2,10 @@
 
 from datetime import datetime
 
-from sqlalchemy import update
+from sqlalchemy import case, literal, update
 from sqlalchemy.orm import Session
 
+from service.store.columns import UtcDateTime
 from service.store.messages import PLANNED
 from service.store.tables import Message
 
@@ -20,12 +21,14 @@ def release(
 ) -> int:
     """Make what is held for ``reason`` due again; None leaves a filter out. Returns how many texts that were.
 
-    Each still gets its last look: one whose hours are over waits for the next opening.
+    What was due first goes first, of those that are as urgent. Each still gets its last look: one whose hours are over waits
+    for the next opening.
     """
     filters = ((Message.clinic_id, clinic_id), (Message.patient_id, patient_id), (Message.sender_id, sender_id))
     held = update(Message).where(PLANNED, Message.held_reason == reason)
     for column, wanted in filters:
         if wanted is not None:
             held = held.where(column == wanted)
-    again = held.values(attempt_at=now, held_reason=None).returning(Message.id)
+    as_planned = case((Message.due_at < now, Message.due_at), else_=literal(now, UtcDateTime()))
+    again = held.values(attempt_at=as_planned, held_reason=None).returning(Message.id)
     return len(db.scalars(again.execution_options(synchronize_session=False)).all())

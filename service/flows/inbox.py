@@ -11,11 +11,12 @@ from service.domain.sms import InboundSms, SmsGateway
 from service.flows.raw_first import second_act
 from service.flows.understanding import StopReplies, understand
 from service.store import inbox, running, tasks
+from service.store.database import read_only
 from service.store.tables import Clinic, Inbound, Installation, Patient
 
 BATCH = 200
-OVERLAP = timedelta(minutes=10)
-"""A provider's list may show a text a little later than its time says; what is seen again is not kept again."""
+OVERLAP = timedelta(hours=3)
+"""A list may show a text later than its time says, and our clock may have run ahead; what is seen again is not kept again."""
 FIRST_LOOK = timedelta(days=1)
 """How far back the first look reaches."""
 
@@ -54,11 +55,21 @@ def poll_inbound(
         # A time ahead of ours was written by a clock that ran ahead: nothing that came since may be lost to it.
         since = min(running.installation(db).inbound_polled_to or started - FIRST_LOOK, started)
     texts = gateway.inbound_since(since - OVERLAP)
-    new = sum(receive_inbound(sessions, sms, clock, via="poll", stop_replies=stop_replies) for sms in texts)
+    new = sum(
+        receive_inbound(sessions, sms, clock, via="poll", stop_replies=stop_replies)
+        for sms in texts
+        if not _is_known(sessions, sms)
+    )
     with sessions.begin() as db:
         earlier = or_(Installation.inbound_polled_to.is_(None), Installation.inbound_polled_to < started)
         db.execute(update(Installation).where(earlier).values(inbound_polled_to=started))
     return new
+
+
+def _is_known(sessions: sessionmaker[Session], sms: InboundSms) -> bool:
+    """Most of what is fetched is: asking waits for no writer."""
+    with sessions() as db:
+        return inbox.is_known(read_only(db), sms)
 
 
 def _pending(sessions: sessionmaker[Session]) -> set[int]:

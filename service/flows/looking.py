@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import TypeVar
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from service.domain import rates
@@ -20,25 +20,40 @@ from service.domain.lifecycle import OUT_OF_HOUSE, State
 from service.domain.windows import local_day
 from service.flows.casework import load_cases
 from service.flows.policy import SendingPolicy
-from service.store import consent, messages, running
+from service.store import consent, messages
 from service.store.columns import UtcDateTime
 from service.store.tables import Clinic, Message, Patient, SendAttempt, Sender
 
-Known = TypeVar("Known", Clinic, Patient, Sender)
+Known = TypeVar("Known", Clinic, Patient)
 WAITING = (State.PLANNED, State.SENDING)
+A_DAY = timedelta(hours=25)
+"""The longest that a day of any zone lasts."""
+DAILY_CAP = "daily_cap"
 NOT_WRITABLE = "not_writable"
 """Held because the text has a hole that a person has to mend."""
 
 
 class Looking:
-    """The facts of one moment about everybody a batch of texts concerns. The numbers stay locked to the end."""
+    """The facts of one moment about everybody whom a batch of one sender's texts concerns. The numbers stay locked to the end.
 
-    def __init__(self, db: Session, claimed: Sequence[Message], *, now: datetime, policy: SendingPolicy) -> None:
+    ``stopped``: the reason of a stop that holds all of them.
+    """
+
+    def __init__(
+        self,
+        db: Session,
+        claimed: Sequence[Message],
+        *,
+        sender: Sender,
+        stopped: str | None,
+        now: datetime,
+        policy: SendingPolicy,
+    ) -> None:
         self._db, self._now = db, now
+        self.sender, self._stopped = sender, stopped
         ids = {m.patient_id for m in claimed if m.patient_id is not None}
         self._patients = _by_id(db, Patient, ids)
         self._clinics = _by_id(db, Clinic, {m.clinic_id for m in claimed})
-        self._senders = _by_id(db, Sender, {m.sender_id for m in claimed})
         fixed = {m.to_number for m in claimed if m.to_number is not None}
         self._numbers = messages.lock_numbers(db, fixed | {p.phone for p in self._patients.values() if p.phone})
         self._ledger = consent.entries_for(db, fixed)
@@ -47,7 +62,7 @@ class Looking:
         self._more: Counter[int] = Counter()
         self._asked = _last_counts(db, self.cases)
         self._waiting = _waiting_parts(db, claimed, self.cases)
-        self._all_paused = running.installation(db).paused_at is not None
+        self._today = _todays_texts(db, self.cases, now)
         # Last of all: a change that came while the facts were read has set its mark by now.
         self._marked = set(db.scalars(select(Patient.id).where(Patient.id.in_(ids), Patient.marked)))
 
@@ -73,6 +88,7 @@ class Looking:
             sent_24h=day + more,
             sent_7d=week + more,
             waits_for_part=message.id in self._waiting,
+            day_taken=bool(self._today[case.patient.id] - {message.id}),
             held_reason=message.held_reason,
         )
 
@@ -97,20 +113,26 @@ class Looking:
 
     def paused(self, message: Message) -> str | None:
         """Which pause holds the text, the widest first."""
-        sender = self._senders[message.sender_id]
-        if self._all_paused:
-            return "paused"
-        if sender.paused_at is not None:
-            return "sender_paused"
+        if self._stopped is not None:
+            return self._stopped
         if self.clinic_of(message).paused_at is not None:
             return "clinic_paused"
         if self._patient_paused(message):
             return "patient_paused"
-        return "daily_cap" if message.priority == messages.PRIORITIES[-1] and day_is_full(sender, self._now) else None
+        return DAILY_CAP if self.day_is_full(message, segments=1) else None
 
-    def counted(self, patient_id: int) -> None:
+    def day_is_full(self, message: Message, *, segments: int) -> bool:
+        """Whether the sender's day has no room for so much more of what is not urgent."""
+        return message.priority == messages.PRIORITIES[-1] and day_is_full(self.sender, self._now, segments=segments)
+
+    def counted(self, message: Message) -> None:
         """One more text that counts for the caps leaves in this batch."""
-        self._more[patient_id] += 1
+        if message.patient_id is not None:
+            self._more[message.patient_id] += 1
+        case = self.cases.get(message.patient_id or 0)
+        step = case.plan.step(message.step) if case else None
+        if case is not None and step is not None and step.counts_for_day:
+            self._today[case.patient.id].add(message.id)
 
     def _patient_paused(self, message: Message) -> bool:
         patient = self._patients.get(message.patient_id or 0) if message.kind == "plan" else None
@@ -127,9 +149,10 @@ class Looking:
         return replace(found, last_count_day=self._asked.get(case.patient.id), asked_before=asked_before)
 
 
-def day_is_full(sender: Sender, now: datetime) -> bool:
-    """Whether the sender has used up what carriers take from it in a day; what is urgent goes on."""
-    return rates.day_is_full(now=now, day=sender.day, used=sender.day_segments, allowed=sender.daily_segments)
+def day_is_full(sender: Sender, now: datetime, *, segments: int = 1) -> bool:
+    """Whether what carriers take from the sender in a day leaves no room for so much more; what is urgent goes on."""
+    used, allowed = sender.day_segments, sender.daily_segments
+    return rates.day_is_full(now=now, day=sender.day, used=used, allowed=allowed, segments=segments)
 
 
 def _last_counts(db: Session, cases: dict[int, Case]) -> dict[int, date]:
@@ -149,8 +172,30 @@ def _last_counts(db: Session, cases: dict[int, Case]) -> dict[int, date]:
     return found
 
 
+def _todays_texts(db: Session, cases: dict[int, Case], now: datetime) -> dict[int, set[int]]:
+    """By patient the texts that have taken the clinic's day already, or are going to and stand fixed.
+
+    Planning gives each text a day of its own; one that trouble held up over the night may meet another's.
+    """
+    taken: dict[int, set[int]] = {patient_id: set() for patient_id in cases}
+    left = and_(Message.state.in_(OUT_OF_HOUSE), Message.sent_at.between(now - A_DAY, now + A_DAY))
+    to_come = and_(Message.state == State.PLANNED, Message.due_at.between(now - A_DAY, now + A_DAY))
+    rows = select(Message.id, Message.patient_id, Message.step, Message.state, Message.sent_at, Message.due_at)
+    of_patients = rows.where(Message.patient_id.in_(cases), Message.kind == "plan", or_(left, to_come))
+    for message_id, patient_id, key, state, sent_at, due_at in db.execute(of_patients):
+        case, at = cases[patient_id or 0], due_at if state == State.PLANNED else sent_at
+        step, zone = case.plan.step(key), case.clinic.zone
+        takes = step is not None and step.counts_for_day and (step.fixed or state != State.PLANNED)
+        if takes and at is not None and local_day(at, zone) == local_day(now, zone):
+            taken[case.patient.id].add(message_id)
+    return taken
+
+
 def _waiting_parts(db: Session, claimed: Sequence[Message], cases: dict[int, Case]) -> set[int]:
-    """Texts that follow another one of the same session which has not left yet, and is not stuck either."""
+    """Texts that follow another one of the same session which has not left yet, and is not stuck either.
+
+    One that the provider took once has left, even if it is to be sent again because the carrier failed.
+    """
     waiting: set[int] = set()
     for message in claimed:
         case = cases.get(message.patient_id or 0)
@@ -160,7 +205,8 @@ def _waiting_parts(db: Session, claimed: Sequence[Message], cases: dict[int, Cas
         first = aliased(Message)
         ahead = select(first.id).where(first.session_id == message.session_id, first.step.in_(step.after_step))
         on_its_way = first.state.in_(WAITING), first.held_reason.is_distinct_from(NOT_WRITABLE)
-        if db.scalar(ahead.where(*on_its_way, first.kind == "plan").limit(1)) is not None:
+        was_taken = exists().where(SendAttempt.message_id == first.id, SendAttempt.outcome == "accepted")
+        if db.scalar(ahead.where(*on_its_way, first.kind == "plan", ~was_taken).limit(1)) is not None:
             waiting.add(message.id)
     return waiting
 

@@ -11,23 +11,40 @@ import structlog
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
+from service.domain.breakers import Cause, Reach
 from service.domain.sms import Blame, Failure, Refused
+from service.flows.breakers import stop_for
 from service.flows.consent import withdraw
-from service.store import running, tasks
-from service.store.tables import Message, PhoneNumber
+from service.store import attempts, running, tasks
+from service.store.tables import Message, PhoneNumber, Sender
 
 log = structlog.get_logger()
 
 
 def draw_consequences(db: Session, message: Message, refusal: Refused | Failure, *, now: datetime) -> None:
     """Stop whatever the refusal shows to be no use, and say so to staff. A refusal to be tried again has none."""
-    if _stop(db, message, refusal, now):
-        _tell(db, message, refusal, now)
+    blame = Blame.MESSAGE if _is_its_own(db, message, refusal) else refusal.blame
+    if _stop(db, message, refusal, blame, now):
+        _tell(db, message, refusal, blame, now)
 
 
-def _stop(db: Session, message: Message, refusal: Refused | Failure, now: datetime) -> bool:
+def _is_its_own(db: Session, message: Message, refusal: Refused | Failure) -> bool:
+    """A text that is turned away once more for the same reason, though others got through in between, has a fault of its own.
+
+    Such as a number in a country that the account may not text: that is no reason to stop everybody else's texts again.
+    """
+    if refusal.blame not in (Blame.SENDER, Blame.ACCOUNT) or isinstance(refusal, Failure):
+        return False
+    sender = db.get_one(Sender, message.sender_id)
+    if sender.paused_at is not None or running.installation(db).paused_at is not None:
+        return False
+    of = sender.id if refusal.blame is Blame.SENDER else None
+    return attempts.others_got_through(db, message.id, code=refusal.code, sender_id=of)
+
+
+def _stop(db: Session, message: Message, refusal: Refused | Failure, blame: Blame, now: datetime) -> bool:
     """Whether that is news to staff: of all texts that were on their way when a sender was stopped, the first is."""
-    match refusal.blame:
+    match blame:
         case Blame.RETRY:
             return False
         case Blame.MESSAGE:
@@ -38,12 +55,14 @@ def _stop(db: Session, message: Message, refusal: Refused | Failure, now: dateti
         case Blame.OPTED_OUT:
             _opt_out(db, message, now)
             return True
-        case Blame.SENDER:
-            return running.pause_sender(db, message.sender_id, at=now, reason=refusal.because)
-        case Blame.ACCOUNT:
-            return running.pause_all(db, at=now, reason=refusal.because)
+        case Blame.SENDER | Blame.ACCOUNT:
+            reach = Reach.SENDER if blame is Blame.SENDER else Reach.ALL
+            # Where texts fail after they were taken, one more that is taken proves nothing: then a person looks.
+            cause = Cause.REFUSED if isinstance(refusal, Refused) else None
+            because = refusal.because
+            return stop_for(db, reach, sender_id=message.sender_id, cause=cause, reason=because, now=now)
         case _:
-            assert_never(refusal.blame)
+            assert_never(blame)
 
 
 def _block_number(db: Session, message: Message, refusal: Refused | Failure, now: datetime) -> None:
@@ -63,7 +82,7 @@ def _opt_out(db: Session, message: Message, now: datetime) -> None:
         )
 
 
-def _tell(db: Session, message: Message, refusal: Refused | Failure, now: datetime) -> None:
+def _tell(db: Session, message: Message, refusal: Refused | Failure, blame: Blame, now: datetime) -> None:
     whose = message.patient_id or f"message {message.id}"
     about: dict[Blame, tuple[str, str]] = {
         Blame.RECIPIENT: (f"number_refused:{whose}:{refusal.code}:{now.date()}", "number_refused"),
@@ -72,8 +91,8 @@ def _tell(db: Session, message: Message, refusal: Refused | Failure, now: dateti
         Blame.ACCOUNT: (f"all_paused:{now.isoformat()}", "all_paused"),
         Blame.MESSAGE: (f"text_refused:{message.id}", "text_refused"),
     }
-    identity, kind = about[refusal.blame]
-    wide = refusal.blame in (Blame.SENDER, Blame.ACCOUNT)
+    identity, kind = about[blame]
+    wide = blame in (Blame.SENDER, Blame.ACCOUNT)
     log.log(ERROR if wide else INFO, kind, message=message.id, sender=message.sender_id, code=refusal.code)
     tasks.open_task(
         db,

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from service.domain.breakers import PROVIDER_DOWN
 from service.domain.errors import AftercareError
 from service.domain.lifecycle import State
 from service.domain.reconciliation import BY_STAFF
@@ -69,7 +70,7 @@ def reveal_reply(db: Session, task_id: int, *, by: str, now: datetime) -> Inboun
 
 
 def pause(db: Session, *, reason: str, by: str, now: datetime) -> bool:
-    """Let nothing leave at all. False if that was so before; the first reason then stays."""
+    """Let nothing leave at all, until a person resumes. False if a person had decided so before; the first reason then stays."""
     paused = running.pause_all(db, at=now, reason=reason)
     if paused:
         journal.append(db, "paused", at=now, reason=reason, data={"by": by})
@@ -77,20 +78,22 @@ def pause(db: Session, *, reason: str, by: str, now: datetime) -> bool:
 
 
 def resume(db: Session, *, by: str, now: datetime) -> list[str]:
-    """Let texts leave again, from every sender that a provider's refusal had stopped, too. Says which pauses ended, and their reasons.
+    """Let texts leave again, from every sender that was stopped for the provider's sake, too. Says which pauses ended, and why they were.
 
     What they held is looked at again at once.
     """
     reason, ended = running.installation(db).pause_reason, []
     if running.resume_all(db):
         ended.append(f"all sending ({reason})")
-        release(db, "paused", now=now)
+        for shown in ("paused", PROVIDER_DOWN):
+            release(db, shown, now=now)
     for sender in db.scalars(select(Sender).where(Sender.paused_at.is_not(None)).order_by(Sender.id)):
         ended.append(f"sender {sender.key} ({sender.pause_reason})")
         running.resume_sender(db, sender.id)
-        release(db, "sender_paused", now=now, sender_id=sender.id)
+        for shown in ("sender_paused", PROVIDER_DOWN):
+            release(db, shown, now=now, sender_id=sender.id)
     if ended:
-        for kind in ("all_paused", "sender_paused"):
+        for kind in ("all_paused", "sender_paused", PROVIDER_DOWN):
             tasks.end_kind(db, kind, state="closed", outcome=f"Resumed by {by}.", now=now)
         journal.append(db, "resumed", at=now, reason="; ".join(ended), data={"by": by})
     return ended

@@ -76,9 +76,11 @@ def tell_wrongly_told(db: Session, case: Case, *, now: datetime) -> None:
             )
 
 
-def tell_unconfirmed(db: Session, message: Message, *, now: datetime) -> None:
-    """Nobody knows whether the patient has the text: it is not sent again, and a person decides."""
-    tasks.open_task(
+def tell_unconfirmed(db: Session, message: Message, *, now: datetime) -> bool:
+    """Nobody can prove whether the patient has the text: it is not sent again, and a person decides. False if told before."""
+    urgent = message.priority < 2
+    ask = "Phone the patient at once and say what the text says." if urgent else "If it matters what it says, phone."
+    return tasks.open_task(
         db,
         identity=f"unconfirmed:{message.id}:{message.attempts}",
         kind="unconfirmed",
@@ -86,10 +88,11 @@ def tell_unconfirmed(db: Session, message: Message, *, now: datetime) -> None:
         patient_id=message.patient_id,
         session_id=message.session_id,
         message_id=message.id,
-        level="amber" if message.priority < 2 else "routine",
+        level="red" if urgent else "routine",
         now=now,
-        reason="The provider did not say whether it took this text. It is not sent again by itself.",
-        next_action="If the patient needs what it says, phone. Close this when a receipt arrives.",
+        reason="The provider did not say whether it took this text, and nothing proves it. It is not sent again by itself.",
+        next_action=f"{ask} Then say what you found: `aftercare message decide {message.id} --sent` or `--not-sent`. "
+        "Should a receipt come, this closes by itself.",
     )
 
 
@@ -107,6 +110,23 @@ def tell_sent_twice(db: Session, message: Message, *, now: datetime) -> None:
         now=now,
         reason="The provider reports on this text under an id that it did not give us: it may have gone out twice.",
         next_action="Look into the provider's list, phone the patient if need be, and tell whoever runs the service.",
+    )
+
+
+def tell_left_after_all(db: Session, message: Message, *, now: datetime) -> None:
+    """What was ended as not sent has left: the plan went on as if the patient did not have it."""
+    tasks.open_task(
+        db,
+        identity=f"left_after_all:{message.id}",
+        kind="left_after_all",
+        clinic_id=message.clinic_id,
+        patient_id=message.patient_id,
+        session_id=message.session_id,
+        message_id=message.id,
+        level="amber",
+        now=now,
+        reason=f"The provider reports that it had taken this text, which was held for not sent and has ended as {message.state}.",
+        next_action="Phone the patient if what the text says is not so any more.",
     )
 
 

@@ -5,7 +5,16 @@ from datetime import datetime
 
 from service.domain.clock import Clock
 from service.domain.errors import AftercareError
-from service.domain.sms import InboundSms, Outcome, OutgoingSms, Receipt, ReceiptState, SmsGateway
+from service.domain.sms import (
+    TOO_LATE,
+    InboundSms,
+    ListedSms,
+    Outcome,
+    OutgoingSms,
+    Receipt,
+    ReceiptState,
+    SmsGateway,
+)
 from service.gateways.simulated_network import AcceptedText, HeardText, NetworkConfig, SimulatedNetwork, Span
 from service.gateways.twilio_fields import read_inbound, read_receipt
 
@@ -22,7 +31,8 @@ class SimulatedGateway(SmsGateway):
     def send_batch(self, messages: Sequence[OutgoingSms]) -> Iterator[tuple[OutgoingSms, Outcome]]:
         """Each text is handed over when its outcome is asked for."""
         for message in messages:
-            yield message, self._network.submit(message, self._clock())
+            now = self._clock()
+            yield message, TOO_LATE if now > message.leave_by else self._network.submit(message, now)
 
     def receipts_for(self, provider_sids: Iterable[str]) -> Iterator[Receipt]:
         """A text the network does not remember (another process took it) is delivered, as every text there is in the end."""
@@ -36,6 +46,18 @@ class SimulatedGateway(SmsGateway):
         if taken := self._network.accepted.get(sid):
             return taken.report(taken.state(now)) | {"mid": str(taken.text.message_id)}
         return {"MessageSid": sid, "MessageStatus": ReceiptState.DELIVERED.value}
+
+    def texts_to(self, number: str | None, since: datetime) -> list[ListedSms]:
+        """Of this process's network alone. Raises during an outage."""
+        now = self._clock()
+        if self._network.is_out(now):
+            raise AftercareError("The pretend network is out and shows no list. Nothing was changed; ask again later.")
+        asked = [text for text in self._network.listed(now) if text.at >= since and number in (None, text.text.to)]
+        return [self._listed(text, now) for text in asked]
+
+    def _listed(self, taken: AcceptedText, now: datetime) -> ListedSms:
+        body = None if self._network.config.redacted else taken.text.body
+        return ListedSms(taken.sid, taken.text.to, body, taken.at, taken.state(now))
 
     def inbound_since(self, since: datetime) -> Iterator[InboundSms]:
         """Raises during an outage: what was texted meanwhile is there afterwards."""

@@ -50,7 +50,8 @@ class NetworkConfig:
 
     ``busy`` is refused for now, ``fails_before`` breaks without taking the text, ``fails_after`` takes it and breaks before
     saying so; the caller cannot tell the last two apart. During ``bursts`` all are busy, during ``outages`` nothing works.
-    No ``stop_words`` means a network that leaves opt-outs to us.
+    No ``stop_words`` means a network that leaves opt-outs to us. ``redacted`` keeps the words of no text, and a text shows in
+    lists only ``list_lag`` after it was taken.
     """
 
     seed: int = 0
@@ -69,6 +70,8 @@ class NetworkConfig:
     receipts_lost: float = 0.0
     receipts_doubled: float = 0.0
     receipts_swapped: float = 0.0
+    redacted: bool = False
+    list_lag: timedelta = timedelta()
 
 
 DEFAULT = NetworkConfig()
@@ -143,6 +146,11 @@ class SimulatedNetwork:
     def is_out(self, now: datetime) -> bool:
         return any(span.covers(now) for span in self.config.outages)
 
+    def listed(self, now: datetime) -> list[AcceptedText]:
+        """What a list of sent texts shows by now, the newest first."""
+        shown = [text for text in tuple(self.accepted.values()) if text.at + self.config.list_lag <= now]
+        return sorted(shown, key=lambda text: text.at, reverse=True)
+
     def reports_due(self, now: datetime) -> list[tuple[AcceptedText, ReceiptState]]:
         """The reports the network sends by itself, once each, in the order in which they leave."""
         due = []
@@ -181,8 +189,8 @@ class SimulatedNetwork:
             self._opted_out.discard((heard.fields["From"], sender))
 
     def _identify(self, text: OutgoingSms) -> str:
-        """What makes this handing over this one and no other: the same text may be handed over again."""
-        what = f"{text.message_id}|{text.attempt}|{text.to}|{text.body}"
+        """What makes this handing over this one and no other, whatever ids the sender gives: the same may be handed over again."""
+        what = f"{text.to}|{text.body}"
         self._handed_over[what] += 1
         return f"{what}|{self._handed_over[what]}"
 

@@ -9,26 +9,29 @@ import json
 import logging
 import re
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 from queue import SimpleQueue
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
-import aiohttp
 import structlog
-from twilio.base.exceptions import TwilioException
 from twilio.base.version import Version
 from twilio.rest import Client
 from twilio.rest.api.v2010.account.message import MessageInstance
 
+from service.domain.clock import Clock
 from service.domain.errors import AftercareError
 from service.domain.sms import (
+    TOO_LATE,
     Accepted,
     Blame,
     InboundSms,
+    ListedSms,
+    ListRefusedError,
     Outcome,
     OutgoingSms,
     Receipt,
@@ -37,9 +40,19 @@ from service.domain.sms import (
     SmsGateway,
     Unknown,
 )
-from service.gateways.twilio_fields import inbound_fields, read_inbound, read_receipt, receipt_fields
+from service.gateways.twilio_check import Check, check_account
+from service.gateways.twilio_fields import read_inbound, read_receipt, receipt_fields
+from service.gateways.twilio_lists import RepeatedPageError, list_inbound, list_outgoing
 from service.gateways.twilio_signature import verify_signature
-from service.gateways.twilio_transport import TWILIO, Transport, sort_failure
+from service.gateways.twilio_transport import (
+    DEPARTURE,
+    NO_ANSWER,
+    TWILIO,
+    Departure,
+    Transport,
+    has_answered,
+    sort_failure,
+)
 
 __all__ = ["Check", "TwilioConfig", "TwilioGateway", "verify_signature"]
 
@@ -48,15 +61,11 @@ _T = TypeVar("_T")
 _Outcomes = SimpleQueue[tuple[OutgoingSms, Outcome]]
 
 _SID = re.compile(r"(SM|MM)[0-9a-fA-F]{32}")
-_SERVICES = "https://messaging.twilio.com/v1/Services"
-_COMPARE = "Compare the Twilio settings with the Twilio console; https://status.twilio.com tells of troubles there."
-_PAGE_SIZE = "1000"
 _FETCHED_AT_ONCE = 50
 _CALLBACK_OPTIONS = "#rc=4&rp=5xx,ct,rt"
 """Four repeats of a callback that fails, instead of one where the connection fails.
 https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides"""
 
-_NO_ANSWER = (TwilioException, aiohttp.ClientError, TimeoutError, ValueError, TypeError, LookupError)
 _CLOSING = Refused(
     Blame.RETRY, "closing", "The service was stopping; the text was not sent.", "Nothing: it is tried again by itself."
 )
@@ -75,25 +84,18 @@ class TwilioConfig:
     connections: int = 200
 
 
-class Check(NamedTuple):
-    """One thing looked at, for people: what it is, whether it is well, what was found, what to do."""
-
-    name: str
-    ok: bool
-    detail: str
-    fix: str
-
-
 class TwilioGateway(SmsGateway):
     """Safe to use from several threads. Every method but ``send_batch`` waits for its answers."""
 
-    def __init__(self, config: TwilioConfig) -> None:
+    def __init__(self, config: TwilioConfig, clock: Clock) -> None:
         # Below WARNING the SDK writes addresses with phone numbers into the log.
         logging.getLogger("twilio").setLevel(logging.WARNING)
-        self._config = config
+        self._config, self._clock = config, clock
         self._account = f"{TWILIO}/2010-04-01/Accounts/{config.account_sid}"
+        self._texts = f"{self._account}/Messages.json"
         self._slots = asyncio.Semaphore(config.connections)
         self._sending: set[asyncio.Task[None]] = set()
+        self._asking: set[asyncio.Task[Any]] = set()
         self._gate, self._closing = threading.Lock(), False
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="twilio", daemon=True)
@@ -106,7 +108,21 @@ class TwilioGateway(SmsGateway):
         return Transport(config.base_url, timeout_seconds=config.timeout_seconds, connections=config.connections)
 
     def _wait_for(self, work: Coroutine[Any, Any, _T]) -> _T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        with self._gate:
+            if self._closing:
+                work.close()
+                raise _closed()
+            asked = asyncio.run_coroutine_threadsafe(self._ask(work), self._loop)
+        try:
+            return asked.result()
+        except CancelledError:
+            raise _closed() from None
+
+    async def _ask(self, work: Coroutine[Any, Any, _T]) -> _T:
+        task = asyncio.ensure_future(work)
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)
+        return await task
 
     def send_batch(self, messages: Sequence[OutgoingSms]) -> Iterator[tuple[OutgoingSms, Outcome]]:
         """Begins at once; texts that nobody asks about any more are sent all the same."""
@@ -130,7 +146,10 @@ class TwilioGateway(SmsGateway):
             outcomes.put((message, _CLOSING if self._closing else await self._send(message)))
 
     async def _send(self, message: OutgoingSms) -> Outcome:
+        departure = Departure(self._clock, message.leave_by)
+        DEPARTURE.set(departure)
         try:
+            departure.check()
             created = await self._client.messages.create_async(
                 to=message.to,
                 from_=message.sender.number,
@@ -140,7 +159,7 @@ class TwilioGateway(SmsGateway):
                 status_callback=self._callback(message.message_id),
             )
         except Exception as error:  # noqa: BLE001 - the text may have left: nothing but its outcome may say what went wrong
-            return sort_failure(error)
+            return TOO_LATE if departure.missed else sort_failure(error)
         return _taken(created)
 
     def _callback(self, message_id: int) -> str | None:
@@ -162,40 +181,34 @@ class TwilioGateway(SmsGateway):
     async def _fetch_receipt(self, sid: str) -> Receipt:
         return read_receipt(receipt_fields(await self._get(f"{self._account}/Messages/{quote(sid, safe='')}.json")))
 
+    def texts_to(self, number: str | None, since: datetime) -> list[ListedSms]:
+        """Complete, or it raises: whatever breaks on the way proves nothing."""
+        listing = list_outgoing(self._get, self._texts, number=number, since=since.replace(microsecond=0))
+        try:
+            return self._wait_for(listing)
+        except NO_ANSWER as error:
+            refused = ListRefusedError if has_answered(error) else AftercareError
+            raise refused(
+                f"Twilio's list of sent texts could not be read: {sort_failure(error).reason} Nothing was changed; a list "
+                "that breaks off proves nothing. Ask again later."
+            ) from error
+
     def inbound_since(self, since: datetime) -> Iterator[InboundSms]:
         """Raises after the last text it could fetch where the list broke off: ask again from the same moment."""
         found: dict[str, InboundSms] = {}
-        error = self._wait_for(self._list_inbound(since.replace(microsecond=0), found))
-        yield from sorted(found.values(), key=lambda sms: sms.received_at or since)
-        if error:
-            raise AftercareError(
-                f"Twilio's list of texts from patients broke off: {sort_failure(error).reason} Those that came are safe, "
-                "the others wait at Twilio. Ask again from the same moment."
-            ) from error
-
-    async def _list_inbound(self, since: datetime, found: dict[str, InboundSms]) -> Exception | None:
-        """Fill ``found``. Twilio filters by day only, and its times are whole seconds."""
-        page: str | None = f"{self._account}/Messages.json"
-        params: dict[str, object] | None = {"DateSent>": f"{since:%Y-%m-%d}", "PageSize": _PAGE_SIZE}
-        seen: set[str] = set()
+        broken: Exception | None = None
         try:
-            while page:
-                answer = await self._get(page, params)
-                new = [each for each in answer["messages"] if each["sid"] not in seen]
-                seen.update(each["sid"] for each in new)
-                texts = [read_inbound(inbound_fields(each)) for each in new if each.get("direction") == "inbound"]
-                found.update(
-                    {sms.provider_sid: sms for sms in texts if sms.received_at is None or sms.received_at >= since}
-                )
-                # A page that repeats what is known would be followed for ever.
-                page, params = self._next_page(answer) if new else None, None
-        except _NO_ANSWER as error:
-            return error
-        return None
-
-    def _next_page(self, answer: Mapping[str, Any]) -> str | None:
-        uri = answer.get("next_page_uri")
-        return f"{TWILIO}/{str(uri).lstrip('/')}" if uri else None
+            self._wait_for(list_inbound(self._get, self._texts, since=since.replace(microsecond=0), found=found))
+        except RepeatedPageError:
+            _log.warning("twilio.list_repeats")
+        except NO_ANSWER as error:
+            broken = error
+        yield from sorted(found.values(), key=lambda sms: sms.received_at or since)
+        if broken:
+            raise AftercareError(
+                f"Twilio's list of texts from patients broke off: {sort_failure(broken).reason} Those that came are safe, "
+                "the others wait at Twilio. Ask again from the same moment."
+            ) from broken
 
     async def _get(self, uri: str, params: dict[str, object] | None = None) -> dict[str, Any]:
         async with self._slots:
@@ -212,42 +225,31 @@ class TwilioGateway(SmsGateway):
 
     def check(self, sender: Sender) -> list[Check]:
         """Do the credentials work, and can this sender text? Sends nothing."""
-        return self._wait_for(self._check(sender))
-
-    async def _check(self, sender: Sender) -> list[Check]:
-        checks = [
-            await self._look_up("twilio account", f"{self._account}.json", lambda found: found["status"] == "active")
-        ]
-        if service := sender.messaging_service:
-            checks.append(await self._look_up("twilio sender", f"{_SERVICES}/{quote(service)}", bool))
-        elif (number := sender.number) and number.startswith("+"):
-            # Alphanumeric senders are not listed anywhere.
-            uri = f"{self._account}/IncomingPhoneNumbers.json?PhoneNumber={quote(number)}"
-            checks.append(await self._look_up("twilio sender", uri, _can_text))
-        return checks
-
-    async def _look_up(self, name: str, uri: str, is_well: Callable[[Mapping[str, Any]], bool]) -> Check:
-        try:
-            ok = is_well(await self._get(uri))
-        except _NO_ANSWER as error:
-            return Check(name, ok=False, detail=sort_failure(error).reason, fix=_COMPARE)
-        return Check(name, ok, detail="in order" if ok else "not able to send texts", fix="" if ok else _COMPARE)
+        return self._wait_for(check_account(self._get, self._account, sender))
 
     def close(self) -> None:
-        """Requests under way are waited for, one deadline at most; texts that had to wait come back as not sent."""
+        """Texts under way are waited for, one deadline at most; those that had to wait come back as not sent. Questions end."""
         with self._gate:
             if self._closing:
                 return
             self._closing = True
-        self._wait_for(self._finish())
+        asyncio.run_coroutine_threadsafe(self._finish(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
 
     async def _finish(self) -> None:
-        if self._sending:
-            await asyncio.wait(self._sending)
+        for question in self._asking:
+            question.cancel()
+        if under_way := self._sending | self._asking:
+            await asyncio.wait(under_way)
         await self._transport.close()
+
+
+def _closed() -> AftercareError:
+    return AftercareError(
+        "The service is stopping and asks Twilio nothing any more. Nothing was changed; ask again later."
+    )
 
 
 def _taken(created: MessageInstance) -> Outcome:
@@ -256,7 +258,3 @@ def _taken(created: MessageInstance) -> Outcome:
     segments = str(created.num_segments)
     # With a messaging service Twilio says 0 until it has chosen a sender.
     return Accepted(created.sid, int(segments) or None if segments.isdecimal() else None)
-
-
-def _can_text(found: Mapping[str, Any]) -> bool:
-    return any(number["capabilities"]["sms"] for number in found["incoming_phone_numbers"])

@@ -3,12 +3,13 @@
 Callbacks and polled resources say the same under different names; resources are renamed first, so there is one translation.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from service.domain.errors import AftercareError
-from service.domain.sms import InboundSms, Receipt, ReceiptState
+from service.domain.sms import InboundSms, ListedSms, Receipt, ReceiptState
 from service.gateways.twilio_codes import classify_failure
 
 STATES: dict[str, ReceiptState] = {
@@ -42,6 +43,13 @@ _RECEIPT_NAMES = {
     "date_created": "DateCreated",
     "date_sent": "DateSent",
 }
+_NOT_BY_US = {"inbound", "outbound-reply", "outbound-call"}
+"""Directions of texts that no request of ours created: from phones, and Twilio's own answers to STOP."""
+
+_MASKED = re.compile(r"(\+\d+)[^\d]+")
+"""A number whose last digits Twilio keeps from everybody, as ``+1555123XXXX``.
+https://www.twilio.com/docs/messaging/guides/privacy-message-redaction"""
+
 _INBOUND_NAMES = _RECEIPT_NAMES | {"body": "Body", "num_media": "NumMedia"}
 
 
@@ -86,6 +94,37 @@ def read_inbound(fields: Mapping[str, str]) -> InboundSms:
         received_at=_moment(fields.get("DateSent")) or _moment(fields.get("DateCreated")),
         fields=fields,
     )
+
+
+def read_listed(resource: Mapping[str, object]) -> ListedSms | None:
+    """A Message resource of a list as a text of ours; None if it is none. Raises LookupError or ValueError for half a resource.
+
+    Without the number nobody can say whose words they are, so a text with a masked number counts as one without words.
+    """
+    if resource["direction"] in _NOT_BY_US:
+        return None
+    to, body = str(resource["to"]), resource.get("body")
+    return ListedSms(
+        provider_sid=str(resource["sid"]),
+        to=to,
+        body=str(body) if body and not _MASKED.fullmatch(to) else None,
+        created_at=read_moment(resource["date_created"]),
+        state=STATES.get(str(resource["status"]), ReceiptState.OTHER),
+    )
+
+
+def may_be_number(shown: str, number: str) -> bool:
+    """Whether what a list shows is ``number`` (E.164), however it is written, or what is left of it."""
+    masked = _MASKED.fullmatch(shown)
+    return number.startswith(masked[1]) if masked else re.sub(r"\D", "", shown) == number.removeprefix("+")
+
+
+def read_moment(text: object) -> datetime:
+    """RFC 2822, in UTC. Raises ValueError for anything else."""
+    moment = _moment(str(text))
+    if moment is None:
+        raise ValueError("no moment")
+    return moment
 
 
 def _sid(fields: Mapping[str, str]) -> str:

@@ -7,7 +7,11 @@ to retry (measured with 9.13): only the one method that the SDK calls is written
 import logging
 from base64 import b64encode
 from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import datetime
 from email.utils import parsedate_to_datetime
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,6 +21,7 @@ from twilio.base.version import Version
 from twilio.http import AsyncHttpClient
 from twilio.http.response import Response
 
+from service.domain.clock import Clock
 from service.domain.sms import Blame, Refused, Unknown
 from service.gateways.twilio_codes import sort_rejection
 
@@ -29,6 +34,10 @@ _SMALLEST_CODE = 10000
 """Twilio's codes have five digits or more; the SDK puts the HTTP status where an answer has none."""
 
 
+NO_ANSWER = (TwilioException, aiohttp.ClientError, TimeoutError, ValueError, TypeError, LookupError)
+"""What a question ends in that brought no answer, or none that could be read."""
+
+
 class TooManyRequestsError(TwilioException):
     """HTTP 429. The SDK would drop the header that says how long to wait."""
 
@@ -36,6 +45,47 @@ class TooManyRequestsError(TwilioException):
         super().__init__(f"HTTP 429, code {code}")
         self.code = code
         self.retry_after_seconds = retry_after_seconds
+
+
+class TooLateError(TwilioException):
+    """The request was held back: its time to begin was over. Not one byte of it was written."""
+
+    def __init__(self) -> None:
+        super().__init__("The time in which the request might begin is over.")
+
+
+@dataclass(slots=True)
+class Departure:
+    """Until when a request may begin. ``missed`` once it was held back."""
+
+    clock: Clock
+    leave_by: datetime
+    missed: bool = False
+
+    def check(self) -> None:
+        """Raises where it is too late."""
+        if self.clock() > self.leave_by:
+            self.missed = True
+            raise TooLateError
+
+
+DEPARTURE: ContextVar[Departure | None] = ContextVar("departure", default=None)
+"""Of the request that the running task makes: the SDK has no place to hand it through."""
+
+
+async def _before_it_is_written(_session: object, context: SimpleNamespace, _what: object) -> None:
+    """A process may be frozen while it connects, for minutes: aiohttp asks here once more, with nothing between this and the socket.
+
+    For a request with a body (3.14: ``StreamWriter.write``): headers wait for the first piece of it, and the hook runs before both.
+    """
+    if context.trace_request_ctx is not None:
+        context.trace_request_ctx.check()
+
+
+def _last_look() -> aiohttp.TraceConfig:
+    config = aiohttp.TraceConfig()
+    config.on_request_chunk_sent.append(_before_it_is_written)
+    return config
 
 
 class Transport(AsyncHttpClient):
@@ -48,6 +98,7 @@ class Transport(AsyncHttpClient):
             connector=aiohttp.TCPConnector(limit=connections),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=timeout_seconds, connect=min(_CONNECT_SECONDS, timeout_seconds)),
+            trace_configs=[_last_look()],
         )
 
     def request(self, *args: Any, **options: Any) -> Any:
@@ -67,7 +118,13 @@ class Transport(AsyncHttpClient):
     ) -> Response:
         signed = {**headers, "Authorization": _basic(auth)}
         async with self._session.request(
-            method, self._address(uri), params=params, data=data, headers=signed, allow_redirects=False
+            method,
+            self._address(uri),
+            params=params,
+            data=data,
+            headers=signed,
+            allow_redirects=False,
+            trace_request_ctx=DEPARTURE.get(),
         ) as answer:
             response = Response(answer.status, await answer.text(errors="replace"), answer.headers)
         if response.status_code == 429:
@@ -123,6 +180,14 @@ def sort_failure(error: Exception) -> Refused | Unknown:
             return Unknown("The connection broke before Twilio's answer.")
         case _:
             return Unknown(f"Twilio's answer could not be read ({type(error).__name__}).")
+
+
+def has_answered(error: Exception) -> bool:
+    """Whether a request that ended so was answered, be it with a no, or with what nobody can read."""
+    if isinstance(error, TwilioRestException | TwilioServiceException):
+        status: object = error.status
+        return isinstance(status, int) and status < 500
+    return not isinstance(error, aiohttp.ClientError | TimeoutError)
 
 
 def _speaks_for_twilio(error: TwilioRestException | TwilioServiceException) -> bool:

@@ -13,6 +13,8 @@ from sqlalchemy.orm import Session, sessionmaker
 PROJECT = Path(__file__).resolve().parents[2]
 READ_ONLY = "aftercare_read_only"
 BUSY_MS = 15_000
+IDLE_MS = 15_000
+"""A worker that was frozen inside a transaction lets go of its rows after this long, so that the others can go on."""
 POOL = {"pool_size": 10, "max_overflow": 40}
 """Room for every thread of the web server (40) beside the ticks."""
 
@@ -23,7 +25,7 @@ def create_engine_for(url: str) -> Engine:
         url = "postgresql+psycopg://" + url.removeprefix("postgresql://")
     if url.startswith("sqlite"):
         return _sqlite(url)
-    return create_engine(url, pool_pre_ping=True, **POOL)
+    return _postgresql(url)
 
 
 def session_factory(engine: Engine) -> sessionmaker[Session]:
@@ -60,6 +62,19 @@ def _alembic(connection: Connection) -> Config:
     config = Config(PROJECT / "alembic.ini")
     config.attributes["connection"] = connection
     return config
+
+
+def _postgresql(url: str) -> Engine:
+    engine = create_engine(url, pool_pre_ping=True, **POOL)
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: Any) -> None:
+        # Said on each connection: options in the URL are the operators', and poolers take none.
+        connection.autocommit = True
+        connection.execute(f"SET idle_in_transaction_session_timeout = {IDLE_MS}")
+        connection.autocommit = False
+
+    return engine
 
 
 def _sqlite(url: str) -> Engine:

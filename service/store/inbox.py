@@ -33,6 +33,12 @@ def add_raw(db: Session, sms: InboundSms, *, now: datetime, via: str) -> int | N
     )
 
 
+def is_known(db: Session, sms: InboundSms) -> bool:
+    """Whether the text is kept already."""
+    kept = select(Inbound.id).where(Inbound.provider_sid == _fit(Inbound.provider_sid, sms.provider_sid))
+    return db.scalar(kept) is not None
+
+
 def new_inbound(db: Session, *, limit: int) -> list[Inbound]:
     """Texts not yet understood, oldest first, locked; those that another worker holds are left to it."""
     new = select(Inbound).where(NEW).order_by(Inbound.id).limit(limit)

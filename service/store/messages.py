@@ -3,18 +3,21 @@
 Whoever changes a state says which one it found: where somebody else was first, nothing is changed and False comes back.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, exists, func, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal_column, or_, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 
 from service.domain import rates
+from service.domain.breakers import SHOWN_BY_STOPS
 from service.domain.careplan import Urgency
+from service.domain.eligibility import HELD_FOR
 from service.domain.errors import AftercareError
 from service.domain.lifecycle import MOVES, State
+from service.store import running
 from service.store.inserts import insert_missing
 from service.store.tables import Message, PhoneNumber, SendAttempt, Sender
 
@@ -23,7 +26,22 @@ PLANNED = Message.state == literal_column("'planned'")
 SENDING = Message.state == literal_column("'sending'")
 
 PRIORITIES = sorted({urgency.priority for urgency in Urgency})
+STOPPED_BY_HAND = and_(Sender.paused_at.is_not(None), Sender.pause_cause.is_(None))
 MAYBE_SENT = or_(SendAttempt.outcome.is_(None), SendAttempt.outcome != "refused")
+# Asked after every dispatch, so it is built once.
+EARLIEST = select(
+    Sender.free_at,
+    Sender.probe_at,
+    STOPPED_BY_HAND,
+    *(
+        select(Message.attempt_at)
+        .where(PLANNED, Message.sender_id == Sender.id, Message.priority == priority, Message.attempt_at.is_not(None))
+        .order_by(Message.attempt_at)
+        .limit(1)
+        .scalar_subquery()
+        for priority in PRIORITIES
+    ),
+).select_from(Sender)
 
 
 class ForbiddenMoveError(AftercareError):
@@ -48,14 +66,57 @@ def claim_due(db: Session, *, sender_id: int, priority: int, now: datetime, limi
         .with_for_update(skip_locked=True)
         .cte("due")
     )
+    claimed = _claim(db, select(due.c.id), now=now, token=token)
+    return sorted(claimed, key=lambda message: (message.attempt_at, message.id))
+
+
+def claim_to_try(
+    db: Session, *, sender_id: int, since: datetime, now: datetime, limit: int, token: str
+) -> list[Message]:
+    """Take messages of a sender that is stopped ``since`` then, held ones too, the most urgent first.
+
+    Those that have tried it in vain already come after all others: it may be their own fault.
+    """
+    order = _has_tried(since), Message.priority, Message.due_at, Message.id
+    return _claim_in_order(db, sender_id, order, now=now, limit=limit, token=token)
+
+
+def claim_to_risk(
+    db: Session, *, sender_id: int, since: datetime, now: datetime, limit: int, token: str
+) -> list[Message]:
+    """Take messages as :func:`claim_to_try` does, but the least urgent first."""
+    order = _has_tried(since), Message.priority.desc(), Message.due_at, Message.id
+    return _claim_in_order(db, sender_id, order, now=now, limit=limit, token=token)
+
+
+def _claim_in_order(
+    db: Session, sender_id: int, order: Sequence[Any], *, now: datetime, limit: int, token: str
+) -> list[Message]:
+    own = PLANNED, Message.sender_id == sender_id, Message.priority.in_(PRIORITIES), _waits(now)
+    first = select(Message.id).where(*own).order_by(*order).limit(limit)
+    ids = list(db.scalars(first.with_for_update(skip_locked=True)))
+    return sorted(_claim(db, ids, now=now, token=token), key=lambda message: ids.index(message.id))
+
+
+def _waits(now: datetime) -> ColumnElement[bool]:
+    """Due, or held by a stop that the provider brought about: such a hold is for :data:`HELD_FOR` at the most."""
+    held = Message.held_reason.in_(SHOWN_BY_STOPS)
+    return and_(Message.attempt_at <= now + HELD_FOR, or_(Message.attempt_at <= now, held))
+
+
+def _has_tried(since: datetime) -> ColumnElement[bool]:
+    return exists().where(SendAttempt.message_id == Message.id, SendAttempt.started_at > since)
+
+
+def _claim(db: Session, ids: Select[int] | list[int], *, now: datetime, token: str) -> Iterable[Message]:
     claim = (
         update(Message)
-        .where(Message.id.in_(select(due.c.id)))
+        .where(Message.id.in_(ids))
         .values(state=State.SENDING, claim_token=token, claimed_at=now)
         .returning(Message)
         .execution_options(synchronize_session=False, populate_existing=True)
     )
-    return sorted(db.scalars(claim), key=lambda message: (message.attempt_at, message.id))
+    return db.scalars(claim)
 
 
 def settle(db: Session, message_id: int, *, token: str, values: Mapping[str, Any]) -> bool:
@@ -102,25 +163,46 @@ def expired(db: Session, *, now: datetime, limit: int) -> list[Message]:
     return _locked(db, select(Message).where(PLANNED, Message.expires_at <= now).order_by(Message.expires_at), limit)
 
 
+def senders_due(db: Session, *, now: datetime) -> list[int]:
+    """Senders that have something to do, by id.
+
+    Where everything is stopped and it is time to try the provider out, the one with the most urgent text alone; one that is
+    not stopped itself comes first.
+    """
+    whole = running.installation(db)
+    if whole.paused_at is not None and whole.probe_at is not None and whole.probe_at <= now:
+        first = _to_try_first(db, whole.paused_at, now)
+        if first is not None:
+            return [first]
+    planned = exists().where(PLANNED, Message.sender_id == Sender.id, Message.priority.in_(PRIORITIES))
+    due = planned.where(Message.attempt_at <= now)
+    to_try = and_(Sender.probe_at <= now, planned.where(Message.attempt_at <= now + HELD_FOR))
+    work = due if whole.paused_at else or_(due, to_try)
+    return list(db.scalars(select(Sender.id).where(work).order_by(Sender.id)))
+
+
+def _to_try_first(db: Session, since: datetime, now: datetime) -> int | None:
+    soon = PLANNED, Message.priority.in_(PRIORITIES), Message.attempt_at <= now + HELD_FOR
+    waiting = select(Message.sender_id).join(Sender, Sender.id == Message.sender_id).where(*soon, ~STOPPED_BY_HAND)
+    goes_first = case((_waits(now), 0), else_=1), Sender.paused_at.is_not(None), _has_tried(since)
+    return db.scalar(waiting.order_by(*goes_first, Message.priority, Message.due_at, Message.id).limit(1))
+
+
 def next_due_at(db: Session) -> datetime | None:
     """When the next message is to be looked at, over all senders; it may lie in the past. None: nothing is planned.
 
-    A sender that is ahead of its rate waits until it is not. Reads one entry of the claim index for each sender and
-    priority, however many messages there are.
+    A sender that is ahead of its rate waits until it is not; one that is stopped may be tried out earlier. Reads one entry of
+    the claim index for each sender and priority, however many messages there are.
     """
-    earliest = [
-        select(Message.attempt_at)
-        .where(PLANNED, Message.sender_id == Sender.id, Message.priority == priority, Message.attempt_at.is_not(None))
-        .order_by(Message.attempt_at)
-        .limit(1)
-        .scalar_subquery()
-        for priority in PRIORITIES
-    ]
-    found = []
-    for free_at, *moments in db.execute(select(Sender.free_at, *earliest).select_from(Sender)):
+    whole, found = running.installation(db), []
+    for free_at, own_probe_at, by_hand, *moments in db.execute(EARLIEST):
         due = min((moment for moment in moments if moment is not None), default=None)
-        if due is not None:
-            found.append(max(due, rates.opens_at(free_at)) if free_at else due)
+        if due is None:
+            continue
+        opens = max(due, rates.opens_at(free_at)) if free_at else due
+        probe_at = own_probe_at if whole.paused_at is None else whole.probe_at
+        to_try = probe_at is not None and due <= probe_at + HELD_FOR and not by_hand
+        found.append(min(opens, probe_at) if to_try else opens)
     return min(found, default=None)
 
 

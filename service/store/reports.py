@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from service.domain.lifecycle import State
 from service.store import journal, running
 from service.store.messages import PLANNED
-from service.store.tables import Clinic, Message, Patient, Sender, TemplateVersion
+from service.store.tables import Clinic, Installation, Message, Patient, Sender, TemplateVersion
 
 BATCH = 1000
 
@@ -67,6 +67,7 @@ def status(db: Session, *, now: datetime) -> dict[str, Any]:
         ).where(PLANNED)
     ).one()
     whole = running.installation(db)
+    stopped = select(Sender).where(Sender.paused_at.is_not(None)).order_by(Sender.id)
     return {
         "states": states,
         "due": due,
@@ -74,9 +75,11 @@ def status(db: Session, *, now: datetime) -> dict[str, Any]:
         "held": held,
         "unconfirmed": states[State.UNCONFIRMED],
         "paused": whole.paused_at is not None,
-        "pause_reason": whole.pause_reason,
-        "paused_senders": _paused(db, select(Sender.key, Sender.pause_reason).where(Sender.paused_at.is_not(None))),
-        "paused_clinics": _paused(db, select(Clinic.key, Clinic.pause_reason).where(Clinic.paused_at.is_not(None))),
+        "pause_reason": _why(whole),
+        "paused_senders": {sender.key: _why(sender) for sender in db.scalars(stopped)},
+        "paused_clinics": dict(
+            db.execute(select(Clinic.key, Clinic.pause_reason).where(Clinic.paused_at.is_not(None))).all()
+        ),
         "heartbeats": _heartbeats(db, now),
     }
 
@@ -124,8 +127,11 @@ def message_story(db: Session, message_id: int) -> dict[str, Any] | None:
     return {"message": _record(SHOWN, row), "story": story}
 
 
-def _paused(db: Session, reasons: Select[str, str | None]) -> dict[str, str | None]:
-    return dict(db.execute(reasons).all())
+def _why(row: Sender | Installation) -> str | None:
+    """The reason of a pause, and when one that is tried out by itself is tried next."""
+    if row.probe_at is None:
+        return row.pause_reason
+    return f"{row.pause_reason} It ends by itself; the next try is due at {row.probe_at.astimezone(UTC):%H:%M:%S} UTC."
 
 
 def _heartbeats(db: Session, now: datetime) -> dict[str, dict[str, Any]]:

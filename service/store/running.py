@@ -1,10 +1,11 @@
-"""How the service is doing: heartbeats of its jobs, what is paused, and the default sender."""
+"""How the service is doing: heartbeats of its jobs, what is stopped and by whom, and the default sender."""
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, or_, select, update
 from sqlalchemy.orm import Session
 
+from service.domain.breakers import Cause, tried_after
 from service.store.inserts import insert_into
 from service.store.tables import Heartbeat, Installation, Sender
 
@@ -33,28 +34,93 @@ def installation(db: Session) -> Installation:
     return db.get_one(Installation, ONE)
 
 
-def pause_all(db: Session, *, at: datetime, reason: str) -> bool:
-    """Let nothing at all leave. False if that is so already: the first moment and its reason stay."""
-    pause = update(Installation).where(Installation.paused_at.is_(None)).values(paused_at=at, pause_reason=reason)
-    return db.scalar(pause.returning(Installation.id)) is not None
+def pause_all(db: Session, *, at: datetime, reason: str, cause: Cause | None = None) -> bool:
+    """Let nothing at all leave; see :func:`pause_sender`."""
+    return _pause(db, Installation, ONE, at=at, reason=reason, cause=cause)
+
+
+def pause_sender(db: Session, sender_id: int, *, at: datetime, reason: str, cause: Cause | None = None) -> bool:
+    """Let nothing leave from one sender. What the provider brought about has a ``cause`` and is tried out by itself.
+
+    False if that is so already: the first moment and its reason stay, but a person takes over from the provider.
+    """
+    return _pause(db, Sender, sender_id, at=at, reason=reason, cause=cause)
+
+
+def _pause(
+    db: Session, table: type[Sender | Installation], key: int, *, at: datetime, reason: str, cause: Cause | None
+) -> bool:
+    free, by_provider = table.paused_at.is_(None), table.pause_cause.is_not(None)
+    may = free if cause else or_(free, by_provider)
+    probe_at = at + tried_after(cause, 0) if cause else None
+    values = {"paused_at": at, "pause_reason": reason, "pause_cause": cause, "probe_at": probe_at, "probes": 0}
+    return db.scalar(update(table).where(table.id == key, may).values(values).returning(table.id)) is not None
 
 
 def resume_all(db: Session) -> bool:
     """End :func:`pause_all`. False if nothing was paused."""
-    resume = update(Installation).where(Installation.paused_at.is_not(None)).values(paused_at=None, pause_reason=None)
-    return db.scalar(resume.returning(Installation.id)) is not None
-
-
-def pause_sender(db: Session, sender_id: int, *, at: datetime, reason: str) -> bool:
-    """Let nothing leave from one sender. False if that is so already: the first moment and its reason stay."""
-    pause = update(Sender).where(Sender.id == sender_id, Sender.paused_at.is_(None))
-    return db.scalar(pause.values(paused_at=at, pause_reason=reason).returning(Sender.id)) is not None
+    return _resume(db, Installation, ONE)
 
 
 def resume_sender(db: Session, sender_id: int) -> bool:
     """End :func:`pause_sender`. False if it was not paused."""
-    resume = update(Sender).where(Sender.id == sender_id, Sender.paused_at.is_not(None))
-    return db.scalar(resume.values(paused_at=None, pause_reason=None).returning(Sender.id)) is not None
+    return _resume(db, Sender, sender_id)
+
+
+def end_stop(db: Session, row: Sender | Installation) -> bool:
+    """End the stop that ``row`` was read with. False if it ended meanwhile, or a person made it theirs."""
+    table = type(row)
+    return _resume(db, table, row.id, table.paused_at == row.paused_at, table.pause_cause == row.pause_cause)
+
+
+def _resume(db: Session, table: type[Sender | Installation], key: int, *same: ColumnElement[bool]) -> bool:
+    values = {
+        "paused_at": None,
+        "pause_reason": None,
+        "pause_cause": None,
+        "probe_at": None,
+        "probes": 0,
+        "troubles": 0,
+    }
+    resume = update(table).where(table.id == key, table.paused_at.is_not(None), *same)
+    return db.scalar(resume.values(values).returning(table.id)) is not None
+
+
+def claim_try(db: Session, *, now: datetime) -> Installation | None:
+    """The installation's row, held, where it is time to try the provider out; None where not, or where another worker does."""
+    due = select(Installation).where(Installation.probe_at <= now).with_for_update(skip_locked=True)
+    return db.scalar(due, execution_options={"populate_existing": True})
+
+
+def put_off_try(db: Session, row: Sender | Installation, *, until: datetime) -> None:
+    """There was nothing to try the provider with: that does not count, and soon there may be."""
+    table = type(row)
+    same = update(table).where(table.id == row.id, table.paused_at == row.paused_at)
+    db.execute(same.values(probe_at=until, probes=table.probes - 1))
+
+
+def count_silence(db: Session, sender_id: int) -> tuple[int, int]:
+    """One text more without an answer: how many in a row by now, from the sender and from all together."""
+    # The sender first, as everywhere: so two never wait for each other.
+    of_sender = update(Sender).where(Sender.id == sender_id).values(troubles=Sender.troubles + 1)
+    of_all = update(Installation).values(troubles=Installation.troubles + 1)
+    found = [
+        db.scalar(each) for each in (of_sender.returning(Sender.troubles), of_all.returning(Installation.troubles))
+    ]
+    return found[0] or 0, found[1] or 0
+
+
+def not_well(db: Session, sender_id: int) -> list[Sender | Installation]:
+    """Of the sender and the installation, in this order, those that count silence or are stopped by the provider."""
+    both = select(Sender, Installation).join_from(Sender, Installation, Installation.id == ONE)
+    rows: tuple[Sender | Installation, ...] = tuple(db.execute(both.where(Sender.id == sender_id)).one())
+    return [row for row in rows if row.troubles or row.pause_cause]
+
+
+def end_silence(db: Session, row: Sender | Installation) -> None:
+    """The provider answered: what is counted in a row begins anew."""
+    table = type(row)
+    db.execute(update(table).where(table.id == row.id).values(troubles=0))
 
 
 def ensure_default_sender(

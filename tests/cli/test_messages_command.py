@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -164,7 +164,43 @@ def test_skipping_a_message(sessions: sessionmaker[Session], two: tuple[int, int
     assert isinstance(late.exception, TooLate)
 
 
-@pytest.mark.parametrize("words", [("message", "skip", "1"), ("pause",)], ids=["skip", "pause"])
+@pytest.mark.parametrize(
+    ("found", "state", "told"),
+    [("--sent", "sent", "counts as sent"), ("--not-sent", "planned", "sent again, if it is still of use")],
+)
+def test_deciding_whether_a_message_left(
+    sessions: sessionmaker[Session], two: tuple[int, int], found: str, state: str, told: str
+) -> None:
+    with sessions.begin() as db:
+        db.get_one(Message, two[1]).state = "unconfirmed"
+    decided = run("message", "decide", str(two[1]), found, "--reason", "asked the patient")
+    assert (decided.exit_code, told in decided.stderr) == (0, True)
+    with sessions() as db:
+        assert db.get_one(Message, two[1]).state == state
+        assert "asked the patient" in db.scalars(select(JournalEntry.reason)).all()
+    again = run("message", "decide", str(two[1]), found, "--reason", "asked the patient")
+    assert again.exit_code == 1
+    assert isinstance(again.exception, TooLate)
+
+
+def test_what_may_still_be_found_out_is_not_decided(sessions: sessionmaker[Session], two: tuple[int, int]) -> None:
+    with sessions.begin() as db:
+        message = db.get_one(Message, two[1])
+        message.state, message.sent_at = "unconfirmed", datetime(2100, 1, 1, tzinfo=UTC)
+    early = run("message", "decide", str(two[1]), "--sent", "--reason", "I believe so")
+    assert early.exit_code == 1
+    assert "still being found out" in str(early.exception)
+
+
+def test_a_decision_says_what_was_found(sessions: sessionmaker[Session], two: tuple[int, int]) -> None:
+    assert run("message", "decide", str(two[1]), "--reason", "asked the patient").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("message", "skip", "1"), ("message", "decide", "1", "--sent"), ("pause",)],
+    ids=["skip", "decide", "pause"],
+)
 @pytest.mark.parametrize("reason", [(), ("--reason", " ")], ids=["no reason", "an empty reason"])
 def test_decisions_need_a_reason(
     sessions: sessionmaker[Session], words: tuple[str, ...], reason: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""How much a sender may send now: its rate over time, five seconds' worth ahead, and the carriers' day."""
+"""How much a sender may send now: its rate over time, five seconds' worth ahead, the carriers' day; and whose turn it is."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -6,7 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.rates import AHEAD, carriers_day, day_is_full, opens_at, room, through_at
+from service.domain.rates import (
+    AHEAD,
+    LARGEST,
+    after_going_ahead,
+    after_turn,
+    carriers_day,
+    day_is_full,
+    is_turn,
+    opens_at,
+    room,
+    through_at,
+)
 
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -102,3 +113,64 @@ def test_a_day_is_full_when_todays_segments_are_used_up(
     day: date | None, used: int, allowed: int | None, full: bool
 ) -> None:
     assert day_is_full(now=NOW, day=day, used=used, allowed=allowed) is full
+
+
+@pytest.mark.parametrize(
+    ("used", "segments", "full"),
+    [(98, 2, False), (99, 1, False), (99, 2, True), (90, 24, True)],
+    ids=["fits to the last", "one fits", "a longer one does not", "the longest does not"],
+)
+def test_a_text_that_would_overshoot_the_day_finds_it_full(used: int, segments: int, full: bool) -> None:
+    today = carriers_day(NOW)
+    assert day_is_full(now=NOW, day=today, used=used, allowed=100, segments=segments) is full
+
+
+lengths = st.integers(1, LARGEST)
+
+
+def flood(urgent: list[int], routine: list[int], *, sent: int) -> list[tuple[str, int]]:
+    """The first ``sent`` texts that leave where both kinds never end; the lists give their lengths, over and over."""
+    ahead, left, given = 0, list[tuple[str, int]](), {"urgent": 0, "routine": 0}
+    for _ in range(sent):
+        kind = "routine" if is_turn(ahead) else "urgent"
+        of_kind = routine if kind == "routine" else urgent
+        segments = of_kind[given[kind] % len(of_kind)]
+        given[kind] += 1
+        left.append((kind, segments))
+        ahead = after_turn(ahead, segments) if kind == "routine" else after_going_ahead(ahead, segments)
+    return left
+
+
+@given(urgent=st.lists(lengths, min_size=1), routine=st.lists(lengths, min_size=1))
+def test_under_an_endless_flood_of_urgent_texts_routine_ones_flow_and_the_urgent_have_nine_segments_in_ten(
+    urgent: list[int], routine: list[int]
+) -> None:
+    left = flood(urgent, routine, sent=600)
+    totals = {kind: sum(n for each, n in left if each == kind) for kind in ("urgent", "routine")}
+    assert totals["routine"] > 0
+    assert totals["urgent"] >= 9 * (totals["routine"] - LARGEST)
+    waited = longest_wait(left)
+    assert waited <= 9 * LARGEST + LARGEST, "no routine text sees more than that go ahead of it"
+
+
+def longest_wait(left: list[tuple[str, int]]) -> int:
+    """The most urgent segments between two routine texts."""
+    longest = now = 0
+    for kind, segments in left:
+        now = 0 if kind == "routine" else now + segments
+        longest = max(longest, now)
+    return longest
+
+
+def test_texts_of_one_segment_take_turns_nine_to_one() -> None:
+    kinds = [kind for kind, _ in flood([1], [1], sent=30)]
+    assert [n for n, kind in enumerate(kinds, start=1) if kind == "routine"] == [10, 20, 30]
+
+
+def test_a_long_text_in_its_turn_is_paid_for_by_a_longer_wait() -> None:
+    kinds = [kind for kind, _ in flood([1], [3], sent=40)]
+    assert [n for n, kind in enumerate(kinds, start=1) if kind == "routine"] == [10, 38]
+
+
+def test_what_went_ahead_while_nobody_watched_is_not_saved_up() -> None:
+    assert after_going_ahead(9, 24) == 9

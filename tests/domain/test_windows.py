@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.windows import Window, is_open, local_day, next_opening, resolve_local, window_end
+from service.domain.windows import (
+    Window,
+    from_words,
+    in_words,
+    is_open,
+    local_day,
+    next_opening,
+    resolve_local,
+    window_end,
+)
 from tests.domain import naive_clock
 from tests.domain.cases import ALL_ZONES, ZONE, ClockChange, at, clock_changes, different_clock_changes
 
@@ -176,3 +185,10 @@ def _same_opening(moment: datetime, window: Window, name: str) -> None:
 def test_both_windows_must_be_open(one: tuple[int, int], other: tuple[int, int], both: tuple[int, int] | None) -> None:
     met = Window(time(one[0]), time(one[1])).meet(Window(time(other[0]), time(other[1])))
     assert met == (None if both is None else Window(time(both[0]), time(both[1])))
+
+
+@pytest.mark.parametrize("zone", ["America/Chicago", "America/Argentina/Buenos_Aires", "UTC"])
+def test_hours_in_words_are_read_as_they_were(zone: str) -> None:
+    window = Window(time(8, 0), time(20, 45))
+    assert in_words(window, ZoneInfo(zone)) == f"{zone} 08:00:00-20:45:00"
+    assert from_words(in_words(window, ZoneInfo(zone))) == (window, ZoneInfo(zone))

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
-from service.domain.sms import InboundSms, Outcome, OutgoingSms, Receipt, SmsGateway
+from service.domain.errors import AftercareError
+from service.domain.sms import InboundSms, ListedSms, Outcome, OutgoingSms, Receipt, SmsGateway
 from service.gateways.twilio_fields import read_inbound, read_receipt
 
 
@@ -12,7 +13,7 @@ class BrokenOffError(RuntimeError):
 
 
 class ScriptedGateway(SmsGateway):
-    """``inbound`` is listed oldest first; after ``breaks_after`` of them the list breaks off."""
+    """``inbound`` is listed oldest first; after ``breaks_after`` of them the list breaks off. ``sent`` is its list of our texts."""
 
     def __init__(self) -> None:
         self.receipts: dict[str, Receipt] = {}
@@ -20,6 +21,9 @@ class ScriptedGateway(SmsGateway):
         self.inbound: list[InboundSms] = []
         self.since: list[datetime] = []
         self.breaks_after: int | None = None
+        self.sent: list[ListedSms] = []
+        self.lists: list[tuple[str | None, datetime]] = []
+        self.lists_work = True
 
     def send_batch(self, messages: Sequence[OutgoingSms]) -> Iterator[tuple[OutgoingSms, Outcome]]:
         raise AssertionError("nothing here sends")
@@ -28,6 +32,12 @@ class ScriptedGateway(SmsGateway):
         sids = list(provider_sids)
         self.asked.append(sids)
         yield from (self.receipts[sid] for sid in sids if sid in self.receipts)
+
+    def texts_to(self, number: str | None, since: datetime) -> list[ListedSms]:
+        self.lists.append((number, since))
+        if not self.lists_work:
+            raise AftercareError("The list broke off.")
+        return [sms for sms in self.sent if number in (None, sms.to) and sms.created_at >= since]
 
     def inbound_since(self, since: datetime) -> Iterator[InboundSms]:
         self.since.append(since)

@@ -73,6 +73,8 @@ class Paging(StrEnum):
     OVERLAPPING = "each page begins with the last text of the one before"
     REPEATING = "the first page again and again"
     BREAKING = "no second page, but an error"
+    EMPTY = "an empty page that is not the last"
+    DOWN = "no page at all, but an error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,10 @@ class Callback:
 
 @dataclass
 class FakeTwilio:
-    """One account. What it took is in ``network.accepted``; ``creates`` are the raw fields of each request to send."""
+    """One account. What it took is in ``network.accepted``; ``creates`` are the raw fields of each request to send.
+
+    ``shown_as`` changes what is shown of each text: masked numbers, words left out, half a resource.
+    """
 
     network: SimulatedNetwork
     clock: Clock
@@ -107,6 +112,7 @@ class FakeTwilio:
     inbound_url: str | None = None
     breakage: Breakage = Breakage.SERVER_ERROR
     paging: Paging = Paging.SOUND
+    shown_as: Callable[[Resource], Resource] = dict
     creates: list[dict[str, str]] = field(default_factory=list)
     lists: list[str] = field(default_factory=list)
     met_silence: threading.Event = field(default_factory=threading.Event)
@@ -200,13 +206,13 @@ class FakeTwilio:
         query = request.query
         self.lists.append(request.query_string)
         size, page = int(query.get("PageSize", 50)), int(query.get("Page", 0))
-        found = [resource for resource in self._resources() if _fits(resource, query)]
-        if page and self.paging is Paging.BREAKING:
+        if self.paging is Paging.DOWN or (page and self.paging is Paging.BREAKING):
             return _error("20503")
+        found = [resource for resource in map(self.shown_as, self._resources()) if _fits(resource, query)]
         start = {Paging.OVERLAPPING: page * (size - 1), Paging.REPEATING: 0}.get(self.paging, page * size)
-        shown = found[start : start + size]
-        further = start + size < len(found) or self.paging is Paging.REPEATING
-        following = urlencode({**query, "Page": page + 1, "PageToken": f"PA{shown[-1]['sid']}" if shown else ""})
+        shown = [] if self.paging is Paging.EMPTY else found[start : start + size]
+        further = start + size < len(found) or self.paging in {Paging.REPEATING, Paging.EMPTY}
+        following = urlencode({**query, "Page": page + 1, "PageToken": f"PA{shown[-1].get('sid')}" if shown else ""})
         return web.json_response(
             {
                 "messages": shown,
@@ -237,7 +243,7 @@ class FakeTwilio:
 
     def _resources(self) -> list[Resource]:
         """All texts, newest first."""
-        outgoing = [(text.at, self._outgoing(text)) for text in tuple(self.network.accepted.values())]
+        outgoing = [(text.at, self._outgoing(text)) for text in self.network.listed(self.clock())]
         incoming = [(text.at, _incoming(text)) for text in tuple(self.network.heard)]
         return [resource for _, resource in sorted(outgoing + incoming, key=lambda each: each[0], reverse=True)]
 
@@ -250,7 +256,7 @@ class FakeTwilio:
         return {
             "account_sid": ACCOUNT_SID,
             "api_version": "2010-04-01",
-            "body": taken.text.body,
+            "body": "" if self.network.config.redacted else taken.text.body,
             "date_created": format_datetime(taken.at),
             "date_updated": format_datetime(now),
             "date_sent": format_datetime(sent_at) if sent_at <= now else None,
@@ -314,6 +320,7 @@ def _text(fields: Mapping[str, str]) -> OutgoingSms:
         body=fields["Body"],
         sender=Sender(number=fields.get("From"), messaging_service=fields.get("MessagingServiceSid")),
         validity_seconds=int(fields.get("ValidityPeriod", 36000)),
+        leave_by=datetime.max.replace(tzinfo=UTC),
     )
 
 
@@ -340,7 +347,7 @@ def _fits(resource: Mapping[str, object], query: Mapping[str, str]) -> bool:
     sent = resource["date_sent"]
     day = datetime.strptime(str(sent), "%a, %d %b %Y %H:%M:%S %z").date().isoformat() if sent else ""
     return (
-        query.get("To", resource["to"]) == resource["to"]
+        query.get("To", resource.get("to")) == resource.get("to")
         and query.get("From", resource["from"]) == resource["from"]
         and (day[:10] == query["DateSent"][:10] if "DateSent" in query else True)
         and (query["DateSent>"][:10] <= day if "DateSent>" in query else True)

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Select, event, func, select, text, update
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.domain.sms import InboundSms, Outcome, OutgoingSms, Receipt, SmsGateway
+from service.domain.sms import InboundSms, ListedSms, Outcome, OutgoingSms, Receipt, SmsGateway
 from service.flows.dispatcher import dispatch_due
 from service.flows.planner import plan_pending
 from service.flows.policy import SendingPolicy
@@ -69,6 +69,9 @@ class Watched(SmsGateway):
 
     def receipts_for(self, provider_sids: Iterable[str]) -> Iterator[Receipt]:
         return self._gateway.receipts_for(provider_sids)
+
+    def texts_to(self, number: str | None, since: datetime) -> list[ListedSms]:
+        return self._gateway.texts_to(number, since)
 
     def inbound_since(self, since: datetime) -> Iterator[InboundSms]:
         return self._gateway.inbound_since(since)

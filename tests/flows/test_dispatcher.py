@@ -1,7 +1,7 @@
 """Sending: claim, look again, compose, send, settle. Each text leaves once, whatever breaks in between."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -14,9 +14,9 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from service.domain.rates import AHEAD
 from service.domain.retries import next_attempt_at
-from service.domain.sms import OutgoingSms
+from service.domain.sms import LEAVE_WITHIN, Outcome, OutgoingSms, SmsGateway
 from service.flows import dispatcher
-from service.flows.dispatcher import dispatch_batch, dispatch_due
+from service.flows.dispatcher import Sending, dispatch_due, dispatch_sender
 from service.flows.recovery import STALE, rescue_stale_claims
 from service.gateways.simulated_network import DEFAULT, NetworkConfig, Span
 from service.store.tables import Message, Patient, SendAttempt, Sender
@@ -61,6 +61,11 @@ def attempts(life: ClinicLife) -> list[SendAttempt]:
         return list(db.scalars(select(SendAttempt).order_by(SendAttempt.message_id, SendAttempt.n)))
 
 
+def dispatch_one(life: ClinicLife, gateway: SmsGateway | None = None) -> int:
+    """One round of the one sender, and nothing else."""
+    return dispatch_sender(Sending(life.sessions, gateway or life.gateway, life.clock, life.policy), 1)
+
+
 def states(life: ClinicLife) -> Counter[str]:
     return Counter(m.state for m in life.messages(kind="staff"))
 
@@ -100,6 +105,7 @@ def test_the_provider_gets_what_the_last_look_decided(quick: ClinicLife) -> None
     (sms,) = seen
     assert (sms.message_id, sms.attempt, sms.validity_seconds) == (text.id, 1, 1200)
     assert (sms.sender.number, sms.sender.messaging_service) == (SENDER, None)
+    assert sms.leave_by == NOW + LEAVE_WITHIN
 
 
 def test_no_transaction_is_open_while_the_provider_is_asked(life: ClinicLife) -> None:
@@ -184,16 +190,7 @@ def test_an_answer_that_never_came_is_not_taken_for_a_no(life: ClinicLife) -> No
     row = life.fresh(text)
     assert (row.state, row.attempts, row.sent_at, row.provider_sid) == ("unconfirmed", 1, NOW, None)
     assert len(life.left()) == 1
-    (task,) = life.tasks("unconfirmed")
-    assert (task.message_id, task.level, task.state) == (text.id, "routine", "open")
     assert [kind for kind, _ in life.story(row)] == ["unconfirmed"]
-
-
-def test_an_uncertain_aftercare_text_is_more_pressing(quick: ClinicLife) -> None:
-    quick.network.config = replace(DEFAULT, fails_before=1.0)
-    quick.completed(NOW - 10 * MINUTE)
-    quick.tick()
-    assert {task.level for task in quick.tasks("unconfirmed")} == {"amber"}
 
 
 def test_a_text_that_was_refused_for_good_says_why(life: ClinicLife) -> None:
@@ -245,7 +242,16 @@ def test_a_process_that_dies_while_sending_leaves_the_text_claimed_and_it_is_nev
     life.wait(hours=7)
     assert [life.fresh(text).state for text in texts] == ["sent", "unconfirmed", "unconfirmed"]
     assert [text.message_id for text in life.left()] == [texts[0].id]
-    assert {task.message_id for task in life.tasks("unconfirmed")} == {texts[1].id, texts[2].id}
+
+
+class Frozen(Watched):
+    """A worker that hands each text over and is frozen before it can write down what came of it; ``meanwhile`` happens then."""
+
+    def send_batch(self, messages: Sequence[OutgoingSms]) -> Iterator[tuple[OutgoingSms, Outcome]]:
+        for message in messages:
+            handed_over = list(self._gateway.send_batch([message]))
+            self._before(message)
+            yield from handed_over
 
 
 @pytest.mark.parametrize(
@@ -263,17 +269,14 @@ def test_what_a_frozen_worker_learns_after_its_claim_was_taken_away_still_counts
     (text,) = ready(life, 1)
     life.network.config = config(_phone(life))
 
-    def freeze(_: OutgoingSms) -> None:
+    def meanwhile(_: OutgoingSms) -> None:
         life.now += STALE + SECOND
         assert rescue_stale_claims(life.sessions, life.clock) == 1
 
-    life.gateway = Watched(life.gateway, freeze)
-    dispatch_batch(life.sessions, life.gateway, life.clock, life.policy)
+    dispatch_one(life, Frozen(life.gateway, meanwhile))
     row = life.fresh(text)
     assert (row.state, row.attempts) == (state, 1)
     assert [kind for kind, _ in life.story(row)] == ["unconfirmed", "late_outcome", *story]
-    (doubt,) = life.tasks("unconfirmed")
-    assert doubt.state == ("open" if state == "unconfirmed" else "closed")
     assert row.sent_at == {"sent": life.now, "unconfirmed": NOW}.get(state)
 
 
@@ -282,20 +285,86 @@ def test_the_late_answer_to_an_older_attempt_says_nothing_of_the_newer_one(life:
     (text,) = ready(life, 1)
     inner = life.gateway
 
-    def freeze(sms: OutgoingSms) -> None:
-        if sms.attempt == 1:
-            life.now += STALE + SECOND
-            rescue_stale_claims(life.sessions, life.clock)
-            life.change(text, state="planned", attempt_at=life.now, sent_at=None)
-            life.network.config = replace(DEFAULT, fails_before=1.0)
-            dispatch_batch(life.sessions, inner, life.clock, life.policy)
-            life.network.config = DEFAULT
+    def meanwhile(_: OutgoingSms) -> None:
+        life.now += STALE + SECOND
+        rescue_stale_claims(life.sessions, life.clock)
+        life.change(text, state="planned", attempt_at=life.now, sent_at=None)
+        life.network.config = replace(DEFAULT, fails_before=1.0)
+        dispatch_one(life, inner)
+        life.network.config = DEFAULT
 
-    life.gateway = Watched(inner, freeze)
-    dispatch_batch(life.sessions, life.gateway, life.clock, life.policy)
+    dispatch_one(life, Frozen(inner, meanwhile))
     row = life.fresh(text)
     assert (row.state, row.attempts, row.provider_sid) == ("unconfirmed", 2, None)
     assert [a.outcome for a in attempts(life)] == ["accepted", "unknown"]
+    assert [task.level for task in life.tasks("sent_twice")] == ["red"]
+
+
+def test_the_late_answer_that_a_text_left_after_all_keeps_it_from_leaving_again(life: ClinicLife) -> None:
+    (text,) = ready(life, 1)
+
+    def meanwhile(_: OutgoingSms) -> None:
+        life.now += STALE + SECOND
+        rescue_stale_claims(life.sessions, life.clock)
+        life.change(text, state="planned", attempt_at=life.now, sent_at=None)
+
+    dispatch_one(life, Frozen(life.gateway, meanwhile))
+    life.dispatch()
+    row = life.fresh(text)
+    assert (row.state, row.attempts, len(life.left())) == ("sent", 1, 1)
+    assert life.tasks("sent_twice") == []
+
+
+def test_an_id_that_was_counted_for_a_twin_is_no_news_of_this_text(life: ClinicLife) -> None:
+    """A family's phone: the list showed one of two, and the other was proven not to have left."""
+    one, other = ready(life, 2)
+
+    def meanwhile(sms: OutgoingSms) -> None:
+        if sms.message_id == one.id:
+            life.change(one, state="planned", claim_token=None)
+            life.change(other, state="sent", claim_token=None, attempts=1)
+            (twin,) = (attempt for attempt in attempts(life) if attempt.message_id == other.id)
+            (sid,) = life.network.accepted
+            life.change(twin, outcome="accepted", provider_sid=sid)
+
+    dispatch_one(life, Frozen(life.gateway, meanwhile))
+    assert life.fresh(one).state == "planned"
+    life.dispatch()
+    assert (life.fresh(one).state, len({m.provider_sid for m in life.messages() if m.provider_sid})) == ("sent", 1)
+
+
+def test_another_id_than_the_receipt_brought_means_that_it_left_twice(life: ClinicLife) -> None:
+    (text,) = ready(life, 1)
+
+    def reported(sms: OutgoingSms) -> None:
+        life.change(text, state="delivered", claim_token=None, provider_sid="SM-early")
+        life.change(attempts(life)[0], outcome="accepted", provider_sid="SM-early")
+
+    life.gateway = Watched(life.gateway, reported)
+    life.dispatch()
+    assert len(life.tasks("sent_twice")) == 1
+
+
+@pytest.mark.parametrize("rescued", [False, True], ids=["nobody noticed", "its claim was taken away"])
+def test_a_worker_that_was_frozen_for_ten_minutes_sends_nothing_of_what_it_had_in_hand(
+    life: ClinicLife, rescued: bool
+) -> None:
+    """It leaves at once afterwards, after another last look, and without the wait that a busy provider asks for."""
+    (text,) = ready(life, 1)
+
+    def freeze(_: OutgoingSms) -> None:
+        life.now += 10 * MINUTE
+        if rescued:
+            rescue_stale_claims(life.sessions, life.clock)
+
+    dispatch_one(life, Watched(life.gateway, freeze))
+    row = life.fresh(text)
+    assert (row.state, row.attempt_at, row.held_reason, row.sent_at) == ("planned", life.now, None, None)
+    assert life.left() == []
+    assert [reason for kind, reason in life.story(row) if kind == "refused"] == ["late"]
+    life.dispatch()
+    assert life.fresh(text).state == "sent"
+    assert len(life.left()) == 1
 
 
 def test_a_receipt_that_is_quicker_than_the_answer_is_not_taken_back(life: ClinicLife) -> None:
@@ -499,7 +568,7 @@ def test_a_text_that_becomes_useless_while_others_are_sent_is_given_up_in_the_la
     life.booked("2026-03-16 10:00", imported=True)
     life.plan()
     life.now = at("2026-03-16 06:59:01")
-    dispatch_batch(life.sessions, life.gateway, life.clock, life.policy)
+    dispatch_one(life)
     row = life.planned("pre_1d")
     assert (row.state, row.reason) == ("missed", "expired")
     assert [task.reason for task in life.tasks("missed_text")] == ["Day before: the text was not sent (expired)."]

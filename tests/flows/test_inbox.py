@@ -150,7 +150,7 @@ def test_a_fault_is_logged_without_the_text_or_the_number(
 def test_the_first_look_reaches_back_a_day(phones: Phones) -> None:
     gateway = ScriptedGateway()
     assert poll(phones, gateway) == 0
-    assert gateway.since == [NOW - timedelta(days=1, minutes=10)]
+    assert gateway.since == [NOW - timedelta(days=1, hours=3)]
     assert fetched_to(phones) == NOW
 
 
@@ -159,7 +159,7 @@ def test_each_look_begins_a_little_before_the_last_one(phones: Phones) -> None:
     poll(phones, gateway)
     phones.later(minutes=5)
     poll(phones, gateway)
-    assert gateway.since[1] == NOW - timedelta(minutes=10)
+    assert gateway.since[1] == NOW - timedelta(hours=3)
     assert fetched_to(phones) == NOW + timedelta(minutes=5)
 
 

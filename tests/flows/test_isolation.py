@@ -17,6 +17,7 @@ from service.flows.inbox import poll_inbound
 from service.flows.policy import SendingPolicy
 from service.flows.receipts import apply_pending, receive_receipt
 from service.flows.refusals import draw_consequences
+from service.flows.settling import QUICK_TRIES, WAITS
 from service.flows.staffing import resume
 from service.store import running
 from service.store.tables import Message, Patient, RawReceipt
@@ -132,7 +133,8 @@ def test_an_outcome_is_written_although_the_database_gave_way_twice(life: Clinic
 def test_one_outcome_that_can_not_be_written_costs_no_other(life: ClinicLife) -> None:
     texts = [life.message(life.patient()) for _ in range(3)]
     life.plan()
-    with database_refuses(life, "UPDATE send_attempt", times=3), pytest.raises(OperationalError):
+    tries = QUICK_TRIES + len(WAITS)
+    with database_refuses(life, "UPDATE send_attempt", times=tries), pytest.raises(OperationalError):
         life.dispatch()
     assert sorted(life.fresh(message).state for message in texts) == ["sending", "sent", "sent"]
     assert len(life.left()) == 3

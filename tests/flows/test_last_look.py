@@ -14,6 +14,7 @@ from service.flows import looking
 from service.flows.casework import Cases, load_cases
 from service.flows.holding import release
 from service.flows.policy import SendingPolicy
+from service.flows.receipts import poll_receipts
 from service.flows.staffing import skip_message
 from service.gateways.simulated_network import DEFAULT
 from service.store import messages, running
@@ -590,6 +591,45 @@ def test_a_number_that_takes_no_texts_is_not_tried(life: ClinicLife) -> None:
     assert (task.patient_id, task.message_id) == (text.patient_id, text.id)
 
 
+def test_part_two_does_not_wait_for_the_second_try_of_part_one(life: ClinicLife) -> None:
+    """The provider took part one; that the carrier failed is no reason to keep part two for hours."""
+    life.network.config = replace(DEFAULT, undelivered=1.0)
+    life.completed(NOW - 10 * MINUTE)
+    life.tick()
+    life.wait(minutes=1)
+    poll_receipts(life.sessions, life.gateway, life.clock, after=timedelta())
+    assert held(life, life.planned("aftercare_1")) == ("planned", "retry")
+    life.wait(minutes=2)
+    assert life.steps_left() == ["aftercare_1", "aftercare_2"]
+
+
+# one planned text a day
+
+
+@pytest.mark.parametrize(
+    ("second", "left"),
+    [
+        pytest.param("pre_7d", ["booked"], id="a text that may move waits for its time tomorrow"),
+        pytest.param("pre_1d", ["pre_1d"], id="where the other one stands fixed, the first waits"),
+    ],
+)
+def test_a_text_that_was_held_up_over_the_night_does_not_share_the_day(
+    life: ClinicLife, second: str, left: list[str]
+) -> None:
+    """Booked on the day before the other is due, and the sender is paused until both could go."""
+    patient, other = life.patient(), {"pre_7d": "2026-03-10 15:00", "pre_1d": "2026-03-04 15:00"}[second]
+    life.now = at("2026-03-02 16:00")
+    life.booked(other, of=patient)
+    life.tick()
+    set_all(Sender, paused_at=life.now)(life)
+    life.until("2026-03-03 09:50")
+    set_all(Sender, paused_at=None)(life)
+    life.until("2026-03-03 18:30")
+    assert life.steps_left(patient) == left
+    life.until("2026-03-04 12:00")
+    assert len({text.at.date() for text in life.left(patient)}) == len(life.left(patient))
+
+
 # the same words
 
 
@@ -614,6 +654,16 @@ def test_nobody_hears_the_same_words_twice_within_twelve_hours(life: ClinicLife,
     (row,) = life.messages(step="aftercare_again")
     assert (row.state, row.reason) == (state, "same_text" if state == "cancelled" else None)
     assert life.planned("aftercare_2").state == "sent"
+
+
+def test_moved_there_and_back_and_there_again_is_news_each_time(life: ClinicLife) -> None:
+    life.now = at("2026-03-02 09:30")
+    session = life.booked("2026-03-20 10:00")
+    life.wait(minutes=30)
+    for start in ("2026-03-21 10:00", "2026-03-22 10:00", "2026-03-21 10:00"):
+        life.change(session, scheduled_start=at(start))
+        life.wait(minutes=30)
+    assert life.steps_left() == ["booked", "moved", "moved", "moved"]
 
 
 def test_staff_may_say_the_same_twice(life: ClinicLife) -> None:

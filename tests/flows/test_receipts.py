@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.domain.sms import Receipt
@@ -16,6 +16,7 @@ from service.flows import delivery, receipts
 from service.flows.receipts import apply_pending, poll_receipts, receive_receipt
 from service.store import content, inbox, messages
 from service.store.tables import (
+    Clinic,
     Consent,
     Installation,
     JournalEntry,
@@ -320,6 +321,71 @@ def test_a_first_try_held_for_not_sent_is_found_out_by_its_report(sessions: Sess
     assert (one.state, one.row().provider_sid) == ("sent", "SM2")
 
 
+@pytest.mark.parametrize(
+    ("state", "second", "third_id"),
+    [
+        pytest.param("sent", ("SM2", "accepted"), "SM1", id="the second try left, too"),
+        pytest.param(
+            "unconfirmed", (None, "unknown"), "SM1", id="the second try may have left, and this is the second"
+        ),
+        pytest.param("sending", (None, None), "SM1", id="the second try is under way, and this may be it"),
+    ],
+)
+def test_a_text_sent_again_that_had_left_before_is_a_matter_for_a_person(
+    sessions: Sessions, state: str, second: tuple[str | None, str | None], third_id: str
+) -> None:
+    """Proven not sent, sent again, and then the provider reports on both."""
+    sid, outcome = second
+    one = a_text(sessions, state=state, sids=(None, sid), outcomes=("refused", outcome))
+    one.hear(said("sent", sid=third_id, mid=one.id))
+    if sid is None:
+        assert one.tasks() == [], "one id for two tries: it is taken for the later one's"
+        one.hear(said("sent", sid="SM2", mid=one.id))
+    (task,) = one.tasks()
+    assert (task.kind, task.level, task.message_id) == ("sent_twice", "red", one.id)
+    assert {attempt.provider_sid for attempt in one.attempts()} == {"SM1", "SM2"}
+    assert {attempt.outcome for attempt in one.attempts()} == {"accepted"}
+    assert one.state == "sent"
+
+
+def test_a_first_try_that_had_left_ends_all_further_ones(sessions: Sessions) -> None:
+    """The second was refused as one too many at once, and waits to be tried again."""
+    one = a_text(sessions, state="planned", sids=(None, None), outcomes=("refused", "refused"))
+    with sessions.begin() as db:
+        db.execute(update(SendAttempt).where(SendAttempt.n == 1).values(outcome="unknown"))
+    one.hear(said("sent", sid="SM1", mid=one.id))
+    row = one.row()
+    assert (row.state, row.provider_sid, row.held_reason) == ("sent", "SM1", None)
+    assert one.tasks() == []
+    one.hear(said("delivered", sid="SM1", mid=one.id))
+    assert one.state == "delivered"
+
+
+@pytest.mark.parametrize("state", ["cancelled", "missed"])
+def test_what_ended_as_not_sent_and_had_left_is_put_before_staff(sessions: Sessions, state: str) -> None:
+    one = a_text(sessions, state=state, sids=(None,), outcomes=("refused",))
+    one.hear(said("sent", mid=one.id), said("delivered", mid=one.id))
+    assert one.state == state
+    (task,) = one.tasks()
+    assert (task.kind, task.level) == ("left_after_all", "amber")
+    assert state in task.reason
+
+
+def test_what_a_person_decided_is_not_told_again_by_the_receipt(sessions: Sessions) -> None:
+    one = a_text(sessions, state="sent", sids=(None,), outcomes=("accepted",))
+    one.hear(said("delivered", mid=one.id))
+    assert one.kinds() == ["receipt"]
+    assert (one.state, one.attempts()[0].provider_sid) == ("delivered", "SM1")
+
+
+@pytest.mark.parametrize("state", ["unconfirmed", "planned", "sending"])
+def test_an_id_says_that_it_left_even_with_a_word_that_nobody_knows(sessions: Sessions, state: str) -> None:
+    one = a_text(sessions, state=state, sids=(None,), outcomes=("unknown",))
+    one.hear(said("teleported", mid=one.id))
+    row = one.row()
+    assert (row.state, row.provider_sid, row.claim_token, row.claimed_at) == ("sent", "SM1", None, None)
+
+
 def test_a_third_id_for_two_tries_is_noted_only(sessions: Sessions) -> None:
     one = a_text(sessions, sids=("SM1", "SM2"), outcomes=("accepted", "accepted"))
     one.hear(said("undelivered", sid="SM3", code="30008", mid=one.id))
@@ -393,6 +459,14 @@ def test_a_try_without_a_last_useful_moment_is_repeated(sessions: Sessions) -> N
     one = a_text(sessions, expires_at=None)
     one.hear(said("undelivered", code="30003"))
     assert one.state == "planned"
+
+
+def test_a_failure_is_noted_also_where_the_facts_about_the_patient_can_not_be_used(sessions: Sessions) -> None:
+    one = a_text(sessions, expires_at=LATER)
+    with sessions.begin() as db:
+        db.execute(update(Clinic).values(time_zone="Nowhere/Land"))
+    one.hear(said("undelivered", code="30003"))
+    assert (one.state, one.tasks()) == ("undelivered", [])
 
 
 def test_a_text_for_nobody_we_know_just_fails(sessions: Sessions) -> None:

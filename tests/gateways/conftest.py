@@ -14,6 +14,7 @@ from tests.fakes.twilio_server import ACCOUNT_SID, KEY_SECRET, KEY_SID, OUR_NUMB
 
 PATIENT = "+15551230001"
 OURS = Sender(number=OUR_NUMBER)
+FAR = datetime(2030, 1, 1, tzinfo=UTC)
 
 
 @dataclass
@@ -54,8 +55,10 @@ def text(
     to: str = PATIENT,
     body: str = "Your visit is tomorrow at 2 pm.",
     sender: Sender = OURS,
+    leave_by: datetime = FAR,
 ) -> OutgoingSms:
-    return OutgoingSms(message_id, attempt, to, body, sender, validity_seconds=3600)
+    """It may leave for as long as it is of use, unless a test says otherwise."""
+    return OutgoingSms(message_id, attempt, to, body, sender, validity_seconds=3600, leave_by=leave_by)
 
 
 def texts(how_many: int) -> list[OutgoingSms]:
@@ -87,7 +90,7 @@ def server(network: SimulatedNetwork, clock: VirtualClock) -> Iterator[FakeTwili
 
 @pytest.fixture
 def twilio(server: FakeTwilio, network: SimulatedNetwork, clock: VirtualClock) -> Iterator[TwilioWorld]:
-    gateway = TwilioGateway(twilio_config(server))
+    gateway = TwilioGateway(twilio_config(server), clock)
     yield TwilioWorld(gateway, clock, network, server=server)
     gateway.close()
 

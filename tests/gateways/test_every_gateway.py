@@ -7,7 +7,7 @@ import pytest
 
 from service.domain.errors import AftercareError
 from service.domain.segments import measure
-from service.domain.sms import Accepted, Blame, ReceiptState, Refused, Sender, Unknown
+from service.domain.sms import TOO_LATE, Accepted, Blame, ReceiptState, Refused, Sender, Unknown
 from service.gateways.simulated import Span
 from tests.fakes.twilio_server import OUR_NUMBER, SERVICE_SID
 from tests.gateways.conftest import OURS, PATIENT, World, text, texts
@@ -227,6 +227,73 @@ def test_during_an_outage_nothing_is_pretended_and_nothing_lost(world: World) ->
     world.clock.forward(hours=1)
     assert [sms.body for sms in world.gateway.inbound_since(now)] == ["Are you there?"]
     assert len(world.network.accepted) == 1
+
+
+@pytest.mark.parametrize(("late_by", "leaves"), [(-1.0, True), (0.0, True), (0.001, False), (600.0, False)], ids=str)
+def test_a_text_leaves_up_to_its_last_moment_and_not_after(world: World, late_by: float, *, leaves: bool) -> None:
+    message = text(leave_by=world.clock() - timedelta(seconds=late_by))
+    [(given, outcome)] = world.gateway.send_batch([message])
+    assert given == message
+    assert isinstance(outcome, Accepted) if leaves else outcome == TOO_LATE
+    assert len(world.network.accepted) == leaves
+
+
+def test_a_text_that_was_held_back_is_tried_again_by_itself() -> None:
+    assert (TOO_LATE.blame, TOO_LATE.code) == (Blame.RETRY, "late")
+
+
+def test_the_list_shows_what_was_sent_to_a_number_and_nothing_else(world: World) -> None:
+    start = world.clock()
+    [(_, first), (_, second), _] = world.gateway.send_batch([text(1), text(2), text(3, to="+15551230002")])
+    world.network.say(PATIENT, OUR_NUMBER, body="Thanks", now=world.clock())
+    world.clock.forward(minutes=1)
+    assert isinstance(first, Accepted)
+    assert isinstance(second, Accepted)
+    listed = world.gateway.texts_to(PATIENT, start)
+    assert {sms.provider_sid for sms in listed} == {first.provider_sid, second.provider_sid}
+    assert {(sms.to, sms.body, sms.created_at, sms.state) for sms in listed} == {
+        (PATIENT, text().body, start, ReceiptState.DELIVERED)
+    }
+    assert {sms.to for sms in world.gateway.texts_to(None, start)} == {PATIENT, "+15551230002"}
+    assert world.gateway.texts_to("+15551230003", start) == []
+
+
+def test_the_list_begins_at_the_moment_asked_for(world: World) -> None:
+    for n in range(3):
+        world.clock.forward(seconds=10)
+        list(world.gateway.send_batch([text(n, body=f"Text {n}")]))
+    listed = world.gateway.texts_to(PATIENT, world.clock() - timedelta(seconds=10))
+    assert sorted(str(sms.body) for sms in listed) == ["Text 1", "Text 2"]
+
+
+def test_a_text_in_the_list_is_not_lost_to_fractions_of_a_second(world: World) -> None:
+    now = world.clock.forward(milliseconds=700)
+    list(world.gateway.send_batch([text()]))
+    assert len(world.gateway.texts_to(PATIENT, now)) == 1
+
+
+def test_a_redacted_list_shows_texts_without_their_words(world: World) -> None:
+    world.behave(redacted=True)
+    list(world.gateway.send_batch([text()]))
+    [sms] = world.gateway.texts_to(PATIENT, world.clock())
+    assert (sms.body, sms.to) == (None, PATIENT)
+
+
+def test_a_list_may_lag_behind(world: World) -> None:
+    start = world.clock()
+    world.behave(list_lag=timedelta(seconds=30))
+    list(world.gateway.send_batch([text()]))
+    world.clock.forward(seconds=29)
+    assert world.gateway.texts_to(PATIENT, start) == []
+    world.clock.forward(seconds=1)
+    assert len(world.gateway.texts_to(PATIENT, start)) == 1
+
+
+def test_a_network_that_is_out_shows_no_list_rather_than_an_empty_one(world: World) -> None:
+    now = world.clock()
+    world.behave(outages=[Span(now, now + timedelta(hours=1))])
+    with pytest.raises(AftercareError, match="Nothing was changed"):
+        world.gateway.texts_to(PATIENT, now)
 
 
 @pytest.mark.parametrize("fields", [{}, {"MessageSid": ""}], ids=["nothing", "an empty id"])

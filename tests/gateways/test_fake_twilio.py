@@ -3,13 +3,14 @@
 import http.client
 import json
 from base64 import b64encode
+from datetime import timedelta
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
 from service.gateways.twilio import verify_signature
 from service.gateways.twilio_fields import read_inbound, read_receipt
-from tests.fakes.twilio_server import ACCOUNT_SID, AUTH_TOKEN, KEY_SECRET, KEY_SID, OUR_NUMBER, FakeTwilio
+from tests.fakes.twilio_server import ACCOUNT_SID, AUTH_TOKEN, KEY_SECRET, KEY_SID, OUR_NUMBER, FakeTwilio, Paging
 from tests.gateways.conftest import PATIENT, TwilioWorld, text, texts
 
 MESSAGES = f"/2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json"
@@ -92,6 +93,26 @@ def test_lists_go_from_page_to_page(twilio: TwilioWorld) -> None:
         found += sids(twilio.server, **query)
         query = dict(parse_qsl(urlsplit(str(page["next_page_uri"] or "")).query))
     assert sorted(found) == sorted(twilio.network.accepted)
+
+
+def test_lists_lag_and_hide_as_the_network_is_told(twilio: TwilioWorld) -> None:
+    twilio.behave(redacted=True, list_lag=timedelta(seconds=10))
+    list(twilio.gateway.send_batch([text()]))
+    [sid] = twilio.network.accepted
+    assert sids(twilio.server, To=PATIENT) == []
+    twilio.clock.forward(seconds=10)
+    assert sids(twilio.server, To=PATIENT) == [sid]
+    _, fetched = ask(twilio.server, MESSAGES.replace(".json", f"/{sid}.json"))
+    assert fetched["body"] == ""
+    twilio.server.shown_as = lambda resource: {**resource, "to": "+1555123XXXX"}
+    assert sids(twilio.server, To=PATIENT) == [], "what is hidden can not be asked for"
+    assert sids(twilio.server) == [sid]
+
+
+def test_lists_can_be_down(twilio: TwilioWorld) -> None:
+    twilio.server.paging = Paging.DOWN
+    status, body = ask(twilio.server, MESSAGES)
+    assert (status, body["code"]) == (503, 20503)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The pretend phone network: the same seed gives the same day, and its record is the truth."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -26,6 +27,17 @@ def day(nonce: str, seed: int, *, backwards: bool = False) -> dict[int, str]:
 def test_the_same_seed_gives_the_same_day_in_any_order() -> None:
     assert day("a", 1) == day("b", 1) == day("a", 1, backwards=True)
     assert day("a", 1) != day("a", 2)
+
+
+def test_what_befalls_a_text_does_not_depend_on_our_ids() -> None:
+    """The same clinic run on another database, or replayed from a backup, meets the same weather."""
+
+    def fates(first_id: int, attempt: int) -> list[str]:
+        network = SimulatedNetwork("test", NetworkConfig(busy=0.2, fails_before=0.2, fails_after=0.2))
+        batch = [replace(each, message_id=first_id + n, attempt=attempt) for n, each in enumerate(texts(100))]
+        return [type(outcome).__name__ for _, outcome in SimulatedGateway(network, VirtualClock()).send_batch(batch)]
+
+    assert fates(1, 1) == fates(5000, 3)
 
 
 def test_trying_again_is_another_chance() -> None:

@@ -2,11 +2,12 @@
 
 import logging
 import re
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,13 +16,24 @@ import pytest
 from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
 
 from service.domain.errors import AftercareError
-from service.domain.sms import Accepted, Blame, OutgoingSms, Refused, Sender, Unknown
-from service.gateways import twilio as module
+from service.domain.sms import (
+    LEAVE_WITHIN,
+    TOO_LATE,
+    Accepted,
+    Blame,
+    ListRefusedError,
+    OutgoingSms,
+    Refused,
+    Sender,
+    Unknown,
+)
+from service.gateways import twilio_lists as module
 from service.gateways.simulated import Span
+from service.gateways.simulated_network import DEFAULT
 from service.gateways.twilio import TwilioConfig, TwilioGateway
 from service.gateways.twilio_transport import TooManyRequestsError, _retry_after, sort_failure
 from tests.fakes.twilio_server import ACCOUNT_SID, OUR_NUMBER, SERVICE_SID, Breakage, FakeTwilio, Paging
-from tests.gateways.conftest import OURS, PATIENT, TwilioWorld, text, texts, twilio_config
+from tests.gateways.conftest import OURS, PATIENT, TwilioWorld, VirtualClock, text, texts, twilio_config
 
 CREATE_MESSAGE = {
     "To",
@@ -36,7 +48,7 @@ CREATE_MESSAGE = {
 
 @contextmanager
 def gateway_to(config: TwilioConfig) -> Iterator[TwilioGateway]:
-    gateway = TwilioGateway(config)
+    gateway = TwilioGateway(config, VirtualClock())
     try:
         yield gateway
     finally:
@@ -134,6 +146,70 @@ def test_a_text_that_waits_for_its_turn_does_not_use_up_its_time(twilio: TwilioW
     with gateway_to(replace(twilio_config(twilio.server), timeout_seconds=0.2, connections=1)) as gateway:
         assert all(isinstance(outcome, Unknown) for _, outcome in gateway.send_batch(texts(3)))
     assert len(twilio.server.creates) == 3
+
+
+class Thawing(VirtualClock):
+    """Shows ten minutes later from the second look on: the process was frozen between asking for a connection and having it."""
+
+    looks = 0
+
+    def __call__(self) -> datetime:
+        self.looks += 1
+        if self.looks == 2:
+            self.forward(minutes=10)
+        return self.now
+
+
+@pytest.mark.parametrize("reused", [False, True], ids=["a new connection", "a connection that was there"])
+def test_frozen_while_it_connects_a_process_writes_nothing_when_it_thaws(server: FakeTwilio, *, reused: bool) -> None:
+    clock = Thawing()
+    gateway = TwilioGateway(twilio_config(server), clock)
+    if reused:
+        assert only_outcome(gateway) != TOO_LATE
+        clock.looks = 0
+    assert only_outcome(gateway, text(leave_by=clock.now + LEAVE_WITHIN)) == TOO_LATE
+    assert clock.looks == 2
+    assert len(server.creates) == reused
+    gateway.close()
+
+
+def test_not_one_byte_of_a_request_held_back_reaches_the_wire() -> None:
+    received: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        clock, port = Thawing(), listening.getsockname()[1]
+
+        def receive() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                received.append(connection.recv(65536))
+
+        receiver = threading.Thread(target=receive)
+        receiver.start()
+        config = TwilioConfig(ACCOUNT_SID, "SK", "secret", base_url=f"http://127.0.0.1:{port}")
+        gateway = TwilioGateway(config, clock)
+        assert only_outcome(gateway, text(leave_by=clock.now + LEAVE_WITHIN)) == TOO_LATE
+        gateway.close()
+        receiver.join()
+    assert received == [b""]
+
+
+def test_what_waits_for_its_turn_too_long_does_not_leave(twilio: TwilioWorld) -> None:
+    twilio.server.breakage = Breakage.SILENCE
+    twilio.behave(fails_after=1.0)
+    gateway = TwilioGateway(replace(twilio_config(twilio.server), connections=1), twilio.clock)
+    outcomes = gateway.send_batch([replace(each, leave_by=twilio.clock() + LEAVE_WITHIN) for each in texts(3)])
+    assert twilio.server.met_silence.wait(10)
+    twilio.clock.forward(minutes=1)
+    twilio.server.release()
+    assert [type(outcome) for _, outcome in outcomes] == [Unknown, Refused, Refused]
+    assert len(twilio.server.creates) == 1
+    gateway.close()
+
+
+def test_only_texts_have_a_last_moment(twilio: TwilioWorld) -> None:
+    only_outcome(twilio.gateway, text(leave_by=twilio.clock()))
+    twilio.clock.forward(hours=1)
+    assert len(twilio.gateway.texts_to(PATIENT, twilio.clock() - timedelta(hours=1))) == 1
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"], ids=["nobody listens", "no TLS spoken there"])
@@ -260,7 +336,7 @@ def test_a_receipt_fetched_holds_no_body(twilio: TwilioWorld) -> None:
 
 @pytest.fixture
 def two_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_PAGE_SIZE", "2")
+    monkeypatch.setattr(module, "PAGE_SIZE", "2")
 
 
 def say_five(twilio: TwilioWorld) -> list[str]:
@@ -296,6 +372,67 @@ def test_what_came_before_a_list_broke_off_is_given_first(twilio: TwilioWorld) -
     assert [next(found).provider_sid, next(found).provider_sid] == sids[-2:]
     with pytest.raises(AftercareError, match="broke off: Twilio failed"):
         next(found)
+
+
+@pytest.mark.usefixtures("two_a_page")
+@pytest.mark.parametrize("paging", [Paging.SOUND, Paging.OVERLAPPING])
+def test_every_page_of_sent_texts_is_read(twilio: TwilioWorld, paging: Paging) -> None:
+    start = twilio.clock()
+    list(twilio.gateway.send_batch([text(n) for n in range(5)]))
+    twilio.server.paging = paging
+    listed = twilio.gateway.texts_to(PATIENT, start)
+    assert sorted(sms.provider_sid for sms in listed) == sorted(twilio.network.accepted)
+
+
+@pytest.mark.usefixtures("two_a_page")
+@pytest.mark.parametrize("paging", [Paging.REPEATING, Paging.BREAKING, Paging.EMPTY, Paging.DOWN])
+def test_a_list_of_sent_texts_is_complete_or_none(twilio: TwilioWorld, paging: Paging) -> None:
+    start = twilio.clock()
+    list(twilio.gateway.send_batch([text(n) for n in range(5)]))
+    twilio.server.paging = paging
+    with pytest.raises(AftercareError, match="proves nothing") as failed:
+        twilio.gateway.texts_to(PATIENT, start)
+    is_there = paging in (Paging.REPEATING, Paging.EMPTY)
+    assert isinstance(failed.value, ListRefusedError) is is_there
+
+
+@pytest.mark.usefixtures("two_a_page")
+def test_older_texts_are_not_read(twilio: TwilioWorld) -> None:
+    for _ in range(8):
+        list(twilio.gateway.send_batch([text()]))
+        twilio.clock.forward(hours=1)
+    assert len(twilio.gateway.texts_to(PATIENT, twilio.clock() - timedelta(hours=3))) == 3
+    assert len(twilio.server.lists) == 3, "up to the first page that is wholly older"
+
+
+@pytest.mark.parametrize("field", ["sid", "to", "direction", "date_created", "status"])
+def test_half_a_resource_makes_no_list(twilio: TwilioWorld, field: str) -> None:
+    list(twilio.gateway.send_batch([text()]))
+    twilio.server.shown_as = lambda resource: {name: resource[name] for name in resource if name != field}
+    with pytest.raises(ListRefusedError, match="could not be read"):
+        twilio.gateway.texts_to(None, twilio.clock())
+
+
+def test_a_provider_that_is_not_there_shows_no_list_and_says_nothing(twilio: TwilioWorld) -> None:
+    twilio.server.network.config = replace(DEFAULT, outages=[Span(twilio.clock(), twilio.clock() + timedelta(hours=1))])
+    with pytest.raises(AftercareError) as failed:
+        twilio.gateway.texts_to(None, twilio.clock())
+    assert not isinstance(failed.value, ListRefusedError)
+
+
+def test_wrong_credentials_are_an_answer(twilio: TwilioWorld) -> None:
+    config = TwilioConfig(ACCOUNT_SID, "SK", "wrong", base_url=twilio.server.url)
+    gateway = TwilioGateway(config, twilio.clock)
+    with pytest.raises(ListRefusedError):
+        gateway.texts_to(None, twilio.clock())
+    gateway.close()
+
+
+def test_the_day_of_sending_is_not_asked_for(twilio: TwilioWorld) -> None:
+    """A text that waits at Twilio has no sent date, and that filter would hide it."""
+    list(twilio.gateway.send_batch([text()]))
+    assert len(twilio.gateway.texts_to(PATIENT, twilio.clock())) == 1
+    assert parse_qs(twilio.server.lists[0]) == {"To": [PATIENT], "PageSize": ["1000"]}
 
 
 def test_twilio_is_asked_for_days_and_the_moment_is_ours(twilio: TwilioWorld) -> None:
@@ -364,12 +501,15 @@ def test_no_log_line_names_a_number_or_a_text(
     sent = [outcome for _, outcome in twilio.gateway.send_batch([text(), text(to="+15005550004"), text(to="nobody")])]
     list(twilio.gateway.receipts_for([each.provider_sid for each in sent if isinstance(each, Accepted)] + ["SMno"]))
     list(twilio.gateway.inbound_since(twilio.clock()))
+    twilio.gateway.texts_to(PATIENT, twilio.clock())
     twilio.gateway.check(OURS)
     twilio.behave(outages=[Span(twilio.clock(), twilio.clock() + timedelta(hours=1))])
     with pytest.raises(AftercareError) as caught:
         list(twilio.gateway.inbound_since(twilio.clock()))
+    with pytest.raises(AftercareError) as no_list:
+        twilio.gateway.texts_to(PATIENT, twilio.clock())
     printed = capsys.readouterr()
-    written = f"{caplog.text} {printed.out} {printed.err} {caught.value}"
+    written = f"{caplog.text} {printed.out} {printed.err} {caught.value} {no_list.value}"
     assert "twilio.receipts_left_out" in written
     for secret in (PATIENT, PATIENT[1:], "5005550004", OUR_NUMBER[1:], text().body, "secret"):
         assert secret not in written
@@ -387,7 +527,7 @@ def test_closing_waits_for_what_is_under_way_and_sends_nothing_more(
 ) -> None:
     twilio.server.breakage = Breakage.SILENCE
     twilio.behave(fails_after=1.0)
-    gateway = TwilioGateway(replace(twilio_config(twilio.server), connections=1))
+    gateway = TwilioGateway(replace(twilio_config(twilio.server), connections=1), twilio.clock)
     finish = gateway._finish
 
     def finish_once_the_answer_may_come() -> object:
@@ -409,6 +549,34 @@ def test_a_closed_gateway_sends_nothing_and_says_so(twilio: TwilioWorld) -> None
     assert isinstance(outcome, Refused)
     assert (outcome.blame, outcome.code) == (Blame.RETRY, "closing")
     assert twilio.server.creates == []
+
+
+def test_a_closed_gateway_is_asked_in_vain_and_says_so(twilio: TwilioWorld) -> None:
+    twilio.gateway.close()
+    with pytest.raises(AftercareError, match="is stopping"):
+        twilio.gateway.texts_to(PATIENT, twilio.clock())
+
+
+def test_closing_ends_questions_that_are_under_way() -> None:
+    """Nobody ever answers here: whoever waits must not keep the service from stopping."""
+    said: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        config = TwilioConfig(ACCOUNT_SID, "SK", "secret", base_url=f"http://127.0.0.1:{listening.getsockname()[1]}")
+        gateway = TwilioGateway(config, VirtualClock())
+
+        def ask() -> None:
+            try:
+                gateway.texts_to(None, VirtualClock.now)
+            except AftercareError as error:
+                said.append(str(error))
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        connection, _ = listening.accept()
+        gateway.close()
+        asking.join()
+        connection.close()
+    assert "is stopping" in said[0]
 
 
 def test_a_closed_gateway_leaves_no_thread_behind(server: FakeTwilio) -> None:

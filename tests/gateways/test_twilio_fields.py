@@ -4,8 +4,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from service.domain.sms import Blame, ReceiptState
-from service.gateways.twilio_fields import inbound_fields, read_inbound, read_receipt, receipt_fields
+from service.domain.sms import Blame, ListedSms, ReceiptState
+from service.gateways.twilio_fields import (
+    inbound_fields,
+    may_be_number,
+    read_inbound,
+    read_listed,
+    read_receipt,
+    receipt_fields,
+)
 
 
 @pytest.mark.parametrize(
@@ -134,3 +141,80 @@ def test_a_picture_without_words_is_an_empty_text() -> None:
 )
 def test_when_a_text_came(date: str, moment: datetime | None) -> None:
     assert read_inbound({"MessageSid": "SM1", "DateSent": date}).received_at == moment
+
+
+# A text in a list
+
+LISTED = {
+    "sid": "SM1",
+    "to": "+15551230001",
+    "body": "Your visit is tomorrow.",
+    "direction": "outbound-api",
+    "date_created": "Mon, 02 Mar 2026 15:00:07 +0000",
+    "date_sent": None,
+    "status": "queued",
+}
+
+
+def test_a_listed_text_is_read() -> None:
+    at = datetime(2026, 3, 2, 15, 0, 7, tzinfo=UTC)
+    assert read_listed(LISTED) == ListedSms("SM1", "+15551230001", "Your visit is tomorrow.", at, ReceiptState.QUEUED)
+
+
+@pytest.mark.parametrize(
+    ("direction", "ours"),
+    [
+        ("outbound-api", True),
+        ("outbound", True),
+        ("outbound-reply", False),
+        ("outbound-call", False),
+        ("inbound", False),
+    ],
+)
+def test_only_what_a_request_created_is_ours(direction: str, *, ours: bool) -> None:
+    assert (read_listed(LISTED | {"direction": direction}) is not None) is ours
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"body": ""}, {"body": None}, {"to": "+1555123XXXX"}, {"to": "+1555123****"}],
+    ids=["empty", "none", "number masked", "number masked with stars"],
+)
+def test_a_text_without_words_or_number_counts_as_one_without_words(change: dict[str, object]) -> None:
+    listed = read_listed(LISTED | change)
+    assert listed is not None
+    assert listed.body is None
+
+
+def test_a_text_may_come_without_the_field_of_words() -> None:
+    listed = read_listed({name: value for name, value in LISTED.items() if name != "body"})
+    assert listed is not None
+    assert listed.body is None
+
+
+def test_a_status_nobody_knows_is_some_status() -> None:
+    listed = read_listed(LISTED | {"status": "teleported"})
+    assert listed is not None
+    assert listed.state is ReceiptState.OTHER
+
+
+@pytest.mark.parametrize("date", ["", "2026-03-02", None, "yesterday"])
+def test_a_listed_text_without_a_moment_is_half_a_resource(date: str | None) -> None:
+    with pytest.raises(ValueError, match="no moment"):
+        read_listed(LISTED | {"date_created": date})
+
+
+@pytest.mark.parametrize(
+    ("shown", "may_be"),
+    [
+        ("+15551230001", True),
+        ("+15551230002", False),
+        ("+1555123XXXX", True),
+        ("+1555124XXXX", False),
+        ("15551230001", True),
+        ("+1 (555) 123-0001", True),
+        ("", False),
+    ],
+)
+def test_whether_a_number_shown_may_be_the_one_asked_for(shown: str, *, may_be: bool) -> None:
+    assert may_be_number(shown, "+15551230001") is may_be

@@ -1,7 +1,7 @@
 """Every handing over to the provider stands in a row before it happens, and learns how it ended."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -49,12 +49,17 @@ def row(message: Message, **over: Any) -> dict[str, Any]:
 
 
 def handed_over(message: Message, *, attempt: int = 1) -> OutgoingSms:
-    return OutgoingSms(message.id, attempt, "+12025550100", "Please call us.", Sender("+13125550199"), 600)
+    return OutgoingSms(message.id, attempt, "+12025550100", "Please call us.", Sender("+13125550199"), 600, NOW)
 
 
 def found(db: Session) -> list[SendAttempt]:
+    db.flush()
     db.expire_all()
     return list(db.scalars(select(SendAttempt).order_by(SendAttempt.message_id, SendAttempt.n)))
+
+
+def finish(db: Session, sms: OutgoingSms, outcome: Outcome, *, now: datetime) -> bool:
+    return attempts.finish(attempts.find(db, sms), outcome, now=now)
 
 
 def test_attempts_stand_there_unfinished_before_anything_leaves(db: Session, message: Message) -> None:
@@ -88,25 +93,81 @@ def test_an_attempt_learns_how_it_ended(
     db: Session, message: Message, outcome: Outcome, columns: tuple[str | None, ...]
 ) -> None:
     attempts.add(db, [row(message), row(message, n=2)])
-    attempts.finish(db, handed_over(message), outcome, now=LATER)
+    finish(db, handed_over(message), outcome, now=LATER)
     first, second = found(db)
     assert (first.outcome, first.provider_sid, first.code, first.detail) == columns
     assert first.finished_at == LATER
     assert (second.outcome, second.finished_at) == (None, None)
 
 
+@pytest.mark.parametrize(
+    "outcome", [Accepted("SM1"), REFUSED, Unknown("timed out")], ids=["taken", "refused", "nobody knows"]
+)
+def test_the_same_outcome_a_second_time_is_no_news(db: Session, message: Message, outcome: Outcome) -> None:
+    """Where the connection broke while it was written, nobody knows whether it was, and it is written again."""
+    attempts.add(db, [row(message), row(message, n=2)])
+    assert finish(db, handed_over(message), outcome, now=NOW)
+    assert not finish(db, handed_over(message), outcome, now=LATER)
+    assert found(db)[0].finished_at == NOW
+    assert finish(db, handed_over(message, attempt=2), outcome, now=LATER)
+
+
+@pytest.mark.parametrize(
+    ("story", "through"),
+    [
+        pytest.param("mine", False, id="refused once"),
+        pytest.param("theirs mine", False, id="refused once, after others got through"),
+        pytest.param("mine mine", False, id="refused twice, and nobody got through"),
+        pytest.param("mine theirs mine", True, id="another got through in between"),
+        pytest.param("mine theirs mine mine", True, id="another got through in between, a while ago"),
+        pytest.param("theirs mine mine", False, id="another got through before that"),
+        pytest.param("mine busy mine", False, id="another was not taken in between"),
+        pytest.param("mine elsewhere mine", False, id="one from another sender got through"),
+        pytest.param("otherwise theirs mine", False, id="refused before for another reason"),
+    ],
+)
+def test_whether_others_got_through_between_two_refusals(
+    db: Session, message: Message, story: str, through: bool
+) -> None:
+    factories.sender(db, id=2)
+    other = factories.message(db, factories.patient(db, factories.clinic(db)))
+    refused = {"outcome": "refused", "code": "21408"}
+    rows: dict[str, tuple[Message, dict[str, Any]]] = {
+        "mine": (message, refused),
+        "otherwise": (message, refused | {"code": "20429"}),
+        "theirs": (other, {"outcome": "accepted"}),
+        "busy": (other, refused),
+        "elsewhere": (other, {"outcome": "accepted", "sender_id": 2}),
+    }
+    for n, word in enumerate(story.split(), start=1):
+        of, values = rows[word]
+        factories.attempt(db, of, n=n, **values)
+    assert attempts.others_got_through(db, message.id, code="21408", sender_id=1) is through
+    if "elsewhere" in story:
+        assert attempts.others_got_through(db, message.id, code="21408", sender_id=None)
+
+
 @pytest.mark.parametrize("late", [REFUSED, Unknown("timed out"), Accepted("SM2")], ids=["refused", "unknown", "other"])
 def test_an_acceptance_that_is_known_already_stays(db: Session, message: Message, late: Outcome) -> None:
     attempts.add(db, [row(message)])
-    attempts.finish(db, handed_over(message), Accepted("SM1"), now=NOW)
-    attempts.finish(db, handed_over(message), late, now=LATER)
+    finish(db, handed_over(message), Accepted("SM1"), now=NOW)
+    finish(db, handed_over(message), late, now=LATER)
     (attempt,) = found(db)
     assert (attempt.outcome, attempt.provider_sid, attempt.finished_at) == ("accepted", "SM1", NOW)
 
 
 def test_an_uncertain_attempt_can_turn_out_to_have_been_taken(db: Session, message: Message) -> None:
     attempts.add(db, [row(message)])
-    attempts.finish(db, handed_over(message), Unknown("timed out"), now=NOW)
-    attempts.finish(db, handed_over(message), Accepted("SM1"), now=LATER)
+    finish(db, handed_over(message), Unknown("timed out"), now=NOW)
+    finish(db, handed_over(message), Accepted("SM1"), now=LATER)
     (attempt,) = found(db)
     assert (attempt.outcome, attempt.provider_sid) == ("accepted", "SM1")
+
+
+def test_not_knowing_proves_nothing(db: Session, message: Message) -> None:
+    """A worker that was frozen learns of a time-out when the provider's list has settled the matter."""
+    attempts.add(db, [row(message)])
+    finish(db, handed_over(message), REFUSED, now=NOW)
+    assert finish(db, handed_over(message), Unknown("timed out"), now=LATER)
+    (attempt,) = found(db)
+    assert (attempt.outcome, attempt.finished_at) == ("refused", NOW)

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from service.store.database import create_engine_for, read_only
 from service.store.tables import Clinic
+from tests.postgres_server import PostgresServer
 from tests.store import factories
 
 
@@ -34,3 +35,10 @@ def test_sqlite_keeps_a_log_and_waits(sqlite_sessions: sessionmaker[Session]) ->
     with engine.connect() as connection:
         assert connection.scalar(text("PRAGMA journal_mode")) == "wal"
         assert connection.scalar(text("PRAGMA busy_timeout")) == 15_000
+
+
+def test_a_worker_frozen_in_a_transaction_lets_go_of_its_rows(postgres: PostgresServer) -> None:
+    engine = create_engine_for(postgres.url_of("postgres"))
+    with engine.connect() as connection:
+        assert connection.scalar(text("SHOW idle_in_transaction_session_timeout")) == "15s"
+    engine.dispose()

@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.domain.lifecycle import MOVES, State
-from service.store import messages
-from service.store.tables import Message, Patient, PhoneNumber
+from service.store import messages, running
+from service.store.tables import Installation, Message, Patient, PhoneNumber, Sender
 from tests.store import factories
 from tests.store.factories import NOW
 
@@ -266,6 +266,158 @@ def test_when_the_next_is_due(
     for values in planned:
         factories.message(db, patient, **values)
     assert messages.next_due_at(db) == next_at
+
+
+# senders
+
+
+HELD: dict[str, Any] = {"held_reason": "provider_down", "attempt_at": NOW + 10 * MINUTE}
+
+
+def stop(db: Session, *, all_: Any = None, one: Any = None, two: Any = None) -> None:
+    """``all_``, and the senders one and two, as the cause says: "person", "refused", "down", or not at all."""
+    for row, cause in ((running.installation(db), all_), (db.get_one(Sender, 1), one), (db.get_one(Sender, 2), two)):
+        if cause is not None:
+            row.paused_at = NOW - HOUR
+            row.pause_cause, row.probe_at = (None, None) if cause == "person" else (cause, NOW)
+    db.flush()
+
+
+@pytest.mark.parametrize(
+    ("stops", "planned", "due"),
+    [
+        pytest.param({}, [], [], id="nothing planned"),
+        pytest.param({}, [{}], [1], id="one text due"),
+        pytest.param({}, [{}, {"sender_id": 2, "priority": 0}], [1, 2], id="both senders, by id"),
+        pytest.param({}, [{"attempt_at": NOW + MINUTE}], [], id="due in a minute"),
+        pytest.param({}, [{"state": "sent"}], [], id="not planned any more"),
+        pytest.param({"one": "person"}, [{}], [1], id="stopped by a person: due texts are held"),
+        pytest.param({"one": "down"}, [HELD], [1], id="stopped, and time to try with a text that is held"),
+        pytest.param({"one": "down"}, [], [], id="time to try, and nothing to try with"),
+        pytest.param({"one": "down"}, [{"attempt_at": NOW + HOUR}], [], id="time to try, and nothing is due for long"),
+        pytest.param({"one": "person"}, [HELD], [], id="a person's stop is not tried"),
+        pytest.param({"all_": "down", "one": "down"}, [HELD], [1], id="both stopped: the wider stop is tried"),
+        pytest.param({"all_": "person", "one": "down"}, [HELD], [], id="a person stopped everything: nothing is tried"),
+        pytest.param(
+            {"all_": "down"}, [{"priority": 1}, {"sender_id": 2, "priority": 0}], [2], id="all stopped: the most urgent"
+        ),
+        pytest.param(
+            {"all_": "down"}, [HELD, {"sender_id": 2, "due_at": NOW - DAY, **HELD}], [2], id="then the longest due"
+        ),
+        pytest.param(
+            {"all_": "down", "one": "refused"},
+            [HELD | {"priority": 0}, HELD | {"sender_id": 2}],
+            [2],
+            id="a sender that is not stopped itself goes first",
+        ),
+        pytest.param(
+            {"all_": "down", "one": "person"},
+            [HELD | {"priority": 0}, HELD | {"sender_id": 2}],
+            [2],
+            id="never a person's",
+        ),
+        pytest.param(
+            {"all_": "down"},
+            [HELD | {"held_reason": "cap", "priority": 0}, HELD | {"sender_id": 2}],
+            [2],
+            id="what is held for its own sake is not tried with",
+        ),
+        pytest.param({"all_": "down", "one": "person"}, [{}], [1], id="nobody to try with: what is due is held"),
+    ],
+)
+def test_which_senders_have_something_to_do(
+    db: Session, patient: Patient, stops: dict[str, str], planned: list[dict[str, Any]], due: list[int]
+) -> None:
+    factories.sender(db, id=2)
+    stop(db, **stops)
+    for values in planned:
+        factories.message(db, patient, **values)
+    assert messages.senders_due(db, now=NOW) == due
+
+
+TRY_AT = NOW + MINUTE
+
+
+@pytest.mark.parametrize(
+    ("stops", "planned", "next_at"),
+    [
+        pytest.param({}, HELD, NOW + 10 * MINUTE, id="nothing is stopped"),
+        pytest.param({"one": "down"}, HELD, TRY_AT, id="stopped: when it is tried"),
+        pytest.param({"one": "down"}, {}, NOW, id="stopped: what is due is held first"),
+        pytest.param({"one": "down"}, {"attempt_at": NOW + HOUR}, NOW + HOUR, id="nothing to try with"),
+        pytest.param({"one": "person"}, HELD, NOW + 10 * MINUTE, id="a person's stop is not tried"),
+        pytest.param({"all_": "down"}, HELD, TRY_AT, id="everything stopped: when it is tried"),
+        pytest.param(
+            {"all_": "down", "one": "person"}, HELD, NOW + 10 * MINUTE, id="not with a sender a person stopped"
+        ),
+        pytest.param({"all_": "person", "one": "down"}, HELD, NOW + 10 * MINUTE, id="a person stopped everything"),
+    ],
+)
+def test_when_the_next_is_due_while_something_is_stopped(
+    db: Session, patient: Patient, stops: dict[str, str], planned: dict[str, Any], next_at: datetime
+) -> None:
+    factories.sender(db, id=2)
+    stop(db, **stops)
+    db.execute(update(Sender).where(Sender.probe_at.is_not(None)).values(probe_at=TRY_AT))
+    db.execute(update(Installation).where(Installation.probe_at.is_not(None)).values(probe_at=TRY_AT))
+    factories.message(db, patient, **planned)
+    db.expire_all()
+    assert messages.next_due_at(db) == next_at
+
+
+def tried(db: Session, message: Message, ago: timedelta) -> Message:
+    """It was handed over so long ago, and held again."""
+    factories.attempt(db, message, started_at=NOW - ago, outcome="refused")
+    return message
+
+
+STOPPED: dict[str, Any] = {"sender_id": 1, "since": NOW - HOUR, "now": NOW, "token": "mine"}
+
+
+def test_to_try_a_sender_the_most_urgent_are_taken_held_or_due(db: Session, patient: Patient) -> None:
+    factories.sender(db, id=2)
+    routine = factories.message(db, patient, **HELD | {"held_reason": "sender_paused"})
+    early = factories.message(db, patient, due_at=NOW - DAY, **HELD | {"held_reason": "paused"})
+    care = factories.message(db, patient, priority=1)
+    for values in (
+        {"attempt_at": NOW + MINUTE},
+        HELD | {"held_reason": "cap"},
+        HELD | {"attempt_at": NOW + 16 * MINUTE},
+        HELD | {"sender_id": 2},
+        HELD | {"state": "missed"},
+    ):
+        factories.message(db, patient, **values)
+    taken = messages.claim_to_try(db, **STOPPED, limit=2)
+    assert [m.id for m in taken] == [care.id, early.id]
+    assert [(m.state, m.claim_token, m.claimed_at) for m in taken] == [("sending", "mine", NOW)] * 2
+    assert [m.id for m in messages.claim_to_try(db, **STOPPED, limit=9)] == [routine.id]
+    assert messages.claim_to_try(db, **STOPPED, limit=9) == []
+
+
+def test_what_has_tried_in_vain_comes_after_all_others(db: Session, patient: Patient) -> None:
+    again = tried(db, factories.message(db, patient, priority=0, **HELD), MINUTE)
+    before_the_stop = tried(db, factories.message(db, patient, priority=1, **HELD), 2 * HOUR)
+    routine = factories.message(db, patient, **HELD)
+    assert [m.id for m in messages.claim_to_try(db, **STOPPED, limit=9)] == [before_the_stop.id, routine.id, again.id]
+
+
+def test_to_risk_one_the_least_urgent_are_taken(db: Session, patient: Patient) -> None:
+    care = factories.message(db, patient, priority=1)
+    late = factories.message(db, patient, **HELD)
+    early = factories.message(db, patient, due_at=NOW - DAY, **HELD)
+    again = tried(db, factories.message(db, patient, **HELD), MINUTE)
+    factories.message(db, patient, **HELD | {"held_reason": "cap"})
+    assert [m.id for m in messages.claim_to_risk(db, **STOPPED, limit=2)] == [early.id, late.id]
+    assert [m.id for m in messages.claim_to_risk(db, **STOPPED, limit=9)] == [care.id, again.id]
+
+
+def test_the_sender_that_has_tried_in_vain_lets_another_try(db: Session, patient: Patient) -> None:
+    factories.sender(db, id=2)
+    stop(db, all_="refused")
+    tried(db, factories.message(db, patient, priority=0, **HELD), MINUTE)
+    assert messages.senders_due(db, now=NOW) == [1]
+    factories.message(db, patient, sender_id=2, **HELD)
+    assert messages.senders_due(db, now=NOW) == [2]
 
 
 # counting

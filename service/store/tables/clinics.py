@@ -7,9 +7,10 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstra
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.store.columns import BigInt, Table, key
+from service.store.tables.running import Stoppable
 
 
-class Sender(Table):
+class Sender(Stoppable, Table):
     """A number or messaging service that texts leave from, with its rate. Row 1 is the default of the settings."""
 
     __tablename__ = "sender"
@@ -26,6 +27,9 @@ class Sender(Table):
     )
     day: Mapped[date | None] = mapped_column(comment="the carriers' day (US Pacific) that day_segments counts")
     day_segments: Mapped[int] = mapped_column(server_default="0", comment="segments handed over on that day")
+    ahead: Mapped[int] = mapped_column(
+        server_default="0", comment="segments that went ahead of less urgent ones since one of these had its turn"
+    )
     paused_at: Mapped[datetime | None] = mapped_column(comment="since when nothing leaves from here")
     pause_reason: Mapped[str | None] = mapped_column(comment="why, in words for staff")
 

@@ -107,6 +107,7 @@ class SendAttempt(Table):
     encoding: Mapped[str] = mapped_column(String(6), comment="GSM-7 or UCS-2")
     segments: Mapped[int] = mapped_column(comment="as we count")
     counts: Mapped[bool] = mapped_column(server_default=true(), comment="counts for the caps; replies do not")
+    hours: Mapped[str | None] = mapped_column(String(60), comment="the hours that it kept; empty where it keeps none")
     started_at: Mapped[datetime] = mapped_column(comment="when it was claimed for this attempt")
     finished_at: Mapped[datetime | None] = mapped_column(comment="when its outcome was known")
     outcome: Mapped[str | None] = mapped_column(String(10), comment="accepted, refused or unknown; empty: under way")

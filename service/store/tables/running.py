@@ -1,4 +1,4 @@
-"""How the service itself is doing: heartbeats of its jobs, and the one row about the whole installation."""
+"""How the service itself is doing: heartbeats of its jobs, the one row about the whole installation, and what stops."""
 
 from datetime import datetime
 
@@ -21,7 +21,24 @@ class Heartbeat(Table):
     rows: Mapped[int] = mapped_column(comment="how many rows it worked on")
 
 
-class Installation(Table):
+class Stoppable:
+    """What can be stopped for the provider's sake, and is then tried out again: a sender, or the whole installation."""
+
+    pause_cause: Mapped[str | None] = mapped_column(
+        String(10), sort_order=1, comment="refused or down: the provider brought the pause about; empty: a person"
+    )
+    probe_at: Mapped[datetime | None] = mapped_column(
+        sort_order=1, comment="when one text tries it out again; empty: a person ends the pause"
+    )
+    probes: Mapped[int] = mapped_column(
+        server_default="0", sort_order=1, comment="how often it was tried out in this pause"
+    )
+    troubles: Mapped[int] = mapped_column(
+        server_default="0", sort_order=1, comment="texts in a row that the provider did not answer"
+    )
+
+
+class Installation(Stoppable, Table):
     """The one row about the whole installation."""
 
     __tablename__ = "installation"

@@ -1,0 +1,1 @@
+"""A seeded world in virtual time that lives through the real service, and a judge who holds it to its promise."""

@@ -1,0 +1,1 @@
+"""What people and programs do to the service's data, each act noted as the truth."""

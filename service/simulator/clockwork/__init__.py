@@ -1,0 +1,1 @@
+"""What makes the world go: its events in order, and the ticks of the service that have work."""

@@ -1,0 +1,1 @@
+"""What happens in the world: to patients, at clinics, and when."""
