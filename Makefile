@@ -15,7 +15,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup run test check check-static coverage-gates fix migrate lock
+.PHONY: help setup run test check check-static coverage-gates mutants crash fix migrate lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,12 @@ coverage-gates: setup ## the rules, use cases and queries are covered whole (nee
 	$(BIN)/coverage report --include='service/domain/*' --skip-covered --fail-under=100
 	$(BIN)/coverage report --include='service/flows/*' --skip-covered --fail-under=100
 	$(BIN)/coverage report --include='service/store/*' --skip-covered --fail-under=100
+
+mutants: setup ## break the engine on purpose and see that the simulated world notices (long)
+	@$(BIN)/python -m tests.mutants
+
+crash: setup ## kill, freeze and cut off real workers, and count at the provider (long)
+	@CRASH=long $(BIN)/python -m pytest tests/crash
 
 fix: setup ## format and repair what ruff can
 	$(BIN)/ruff format .
