@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from service.domain.careplan import Urgency
 from service.domain.lifecycle import State
 from service.flows.lines import Line, line_of
-from service.store import consent, journal, messages
+from service.store import attempts, consent, journal, messages
 from service.store.tables import Message, Patient, PhoneNumber
 
 REASON = "opted_out"
@@ -34,8 +34,7 @@ def withdraw(db: Session, *, number: str, sender_id: int, now: datetime, method:
     """
     _lock(db, number)
     line = line_of(db, number, sender_id=sender_id)
-    # Whoever wrote before us may have a clock that is ahead: what is withdrawn now is withdrawn after all of it.
-    at = max([now, *(entry.at for entry in consent.entries_for(db, [number])[number])])
+    at = _after_all(db, number, now)
     enter(db, line, Said(line.clinic_ids, method, evidence), granted=False, at=at)
     waiting = _waiting(db, line)
     for message in waiting:
@@ -47,7 +46,7 @@ def withdraw(db: Session, *, number: str, sender_id: int, now: datetime, method:
 def grant(db: Session, line: Line, said: Said, *, now: datetime) -> None:
     """These clinics may text the number. That it texts proves that it takes texts, whatever was known before."""
     _lock(db, line.number)
-    enter(db, line, said, granted=True, at=now)
+    enter(db, line, said, granted=True, at=_after_all(db, line.number, now))
     blocked = update(PhoneNumber).where(PhoneNumber.number == line.number, PhoneNumber.blocked_at.is_not(None))
     db.execute(blocked.values(blocked_at=None, blocked_code=None, blocked_reason=None))
 
@@ -66,6 +65,16 @@ def enter(db: Session, line: Line, said: Said, *, granted: bool, at: datetime) -
             wording_version=said.wording_version,
             evidence=said.evidence,
         )
+
+
+def _after_all(db: Session, number: str, now: datetime) -> datetime:
+    """Now, but not before anything that is known of the number: whoever wrote it may have a clock that is ahead.
+
+    What left while we waited for the number was lawful, too.
+    """
+    looked_at = attempts.newest_to(db, number)
+    entered_at = (entry.at for entry in consent.entries_for(db, [number])[number])
+    return max([now, *([looked_at] if looked_at else []), *entered_at])
 
 
 def _lock(db: Session, number: str) -> None:

@@ -23,6 +23,12 @@ def find(db: Session, sms: OutgoingSms) -> SendAttempt:
     return db.scalars(row, execution_options={"populate_existing": True}).one()
 
 
+def newest_to(db: Session, number: str) -> datetime | None:
+    """When a text to the number was last looked at and handed over."""
+    of_number = select(SendAttempt.started_at).where(SendAttempt.number == number)
+    return db.scalar(of_number.order_by(SendAttempt.started_at.desc()).limit(1))
+
+
 def is_of_another(db: Session, provider_sid: str, *, than: int) -> bool:
     """Whether the provider's id stands on an attempt of another message."""
     other = select(SendAttempt.id).where(SendAttempt.provider_sid == provider_sid, SendAttempt.message_id != than)

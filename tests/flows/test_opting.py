@@ -408,3 +408,18 @@ def test_a_clock_of_the_provider_that_is_ahead_delays_no_opt_out(phones: Phones)
     (answer,) = phones.rows(Message)
     assert answer.expires_at == NOW + timedelta(minutes=5)
     assert phones.rows(Inbound)[0].received_at == NOW + timedelta(hours=1)
+
+
+def test_who_comes_back_after_a_clock_that_ran_ahead_is_heard_once_that_time_is_reached(phones: Phones) -> None:
+    """A text was handed over by a clock an hour ahead, so the opt-out stands an hour ahead: what follows comes after it."""
+    patient = phones.agreed(phones.patient())
+    ahead = NOW + timedelta(hours=1)
+    with phones.sessions.begin() as db:
+        message = factories.message(db, patient, to_number=patient.phone, attempts=1, state="sent", sent_at=ahead)
+        factories.attempt(db, message, number=PHONE, started_at=ahead)
+    phones.say("STOP")
+    assert stands(phones, patient) is Standing.REVOKED
+    assert max(row.at for row in phones.rows(Consent)) == ahead
+    phones.say("START")
+    phones.later(minutes=61)
+    assert stands(phones, patient) is Standing.GRANTED
