@@ -4,6 +4,7 @@ Until a doubt is as old as the wait, only a callback ends it. Then the provider'
 twice the wait a list that can be trusted proves the contrary too, and without proof a person decides.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple, assert_never
 
@@ -27,6 +28,8 @@ STALE = LEAVE_WITHIN + timedelta(seconds=25)
 BATCH = 200
 RUN = timedelta(seconds=20)
 """How long one run asks the provider; the next one goes on."""
+AT_ONCE = 50
+"""Numbers whose turns are taken together: each look for the next ones reads all that is in doubt."""
 log = structlog.get_logger()
 
 
@@ -66,18 +69,20 @@ def settle_doubts(sessions: sessionmaker[Session], gateway: SmsGateway, clock: C
     """
     began, settled = clock(), 0
     inquiry = _Inquiry(sessions, gateway, clock, wait)
-    while clock() < began + RUN:
-        number = inquiry.next_number()
-        if number is None:
-            # Only what nobody asks about: what is asked about at this moment, by another worker too, may yet be settled.
-            return settled + _tell_people(sessions, until=began - 2 * wait, in_turn=began, clock=clock)
-        try:
-            answer = inquiry.ask(number)
-        except AftercareError as error:
-            log.warning("list_not_available", why=str(error))
-            return settled + _tell_people(sessions, until=began - 2 * wait, in_turn=None, clock=clock)
-        settled += _settle(sessions, answer, clock, wait=wait)
-    return settled
+    while numbers := inquiry.next_numbers():
+        for asked, number in enumerate(numbers):
+            if clock() >= began + RUN:
+                inquiry.give_back(numbers[asked:])
+                return settled
+            try:
+                answer = inquiry.ask(number)
+            except AftercareError as error:
+                log.warning("list_not_available", why=str(error))
+                inquiry.give_back(numbers[asked + 1 :])
+                return settled + _tell_people(sessions, until=began - 2 * wait, in_turn=None, clock=clock)
+            settled += _settle(sessions, answer, clock, wait=wait)
+    # Only what nobody asks about: what is asked about at this moment, by another worker too, may yet be settled.
+    return settled + _tell_people(sessions, until=began - 2 * wait, in_turn=began, clock=clock)
 
 
 class _Answer(NamedTuple):
@@ -96,15 +101,21 @@ class _Inquiry:
     def __init__(self, sessions: sessionmaker[Session], gateway: SmsGateway, clock: Clock, wait: timedelta) -> None:
         self._sessions, self._gateway, self._clock, self._wait = sessions, gateway, clock, wait
         self._trusted: bool | None = None
+        self._taken_at = clock()
 
-    def next_number(self) -> str | None:
-        """The number whose turn it is. Its doubts' next turn is noted at once, so that nobody else asks the same meanwhile."""
-        now = self._clock()
+    def next_numbers(self) -> list[str]:
+        """Numbers whose turn it is. Their doubts' next turn is noted at once, so that nobody else asks the same meanwhile."""
+        self._taken_at = now = self._clock()
         with self._sessions.begin() as db:
-            due = doubts.next_to_ask(db, now=now, after=now - GIVE_UP, until=now - self._wait)
+            due = doubts.next_to_ask(db, now=now, after=now - GIVE_UP, until=now - self._wait, limit=AT_ONCE)
             for message in due:
                 message.attempt_at = proof.ask_next(message.sent_at or now, now=now, wait=self._wait)
-            return due[0].to_number if due else None
+            return list(dict.fromkeys(message.to_number for message in due if message.to_number is not None))
+
+    def give_back(self, numbers: Sequence[str]) -> None:
+        """Nobody has asked about these: their turn is still what it was."""
+        with self._sessions.begin() as db:
+            doubts.let_ask(db, numbers, at=self._taken_at)
 
     def ask(self, number: str) -> _Answer:
         """Raises where the provider shows no list."""

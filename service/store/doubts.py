@@ -26,9 +26,9 @@ class OpenAttempt(NamedTuple):
     message: Message
 
 
-def next_to_ask(db: Session, *, now: datetime, after: datetime, until: datetime) -> list[Message]:
-    """The most urgent doubt that began after ``after`` and up to ``until`` and whose turn has come, and all others about texts
-    to its number; locked. A doubt's turn stands in ``attempt_at``; one without an attempt of unknown id has none.
+def next_to_ask(db: Session, *, now: datetime, after: datetime, until: datetime, limit: int) -> list[Message]:
+    """The most urgent doubts that began after ``after`` and up to ``until`` and whose turn has come, and all others about texts
+    to their numbers behind them; locked. A doubt's turn stands in ``attempt_at``; one without an attempt of unknown id has none.
     """
     comparable = exists().where(
         SendAttempt.message_id == Message.id,
@@ -44,12 +44,19 @@ def next_to_ask(db: Session, *, now: datetime, after: datetime, until: datetime)
         or_(Message.attempt_at.is_(None), Message.attempt_at <= now),
         comparable,
     )
-    first = due.order_by(Message.priority, Message.sent_at, Message.id).limit(1).with_for_update(skip_locked=True)
-    found = db.scalar(first)
-    if found is None:
-        return []
-    alike = due.where(Message.to_number == found.to_number).order_by(Message.id)
-    return list(db.scalars(alike.with_for_update(skip_locked=True)))
+    first = due.order_by(Message.priority, Message.sent_at, Message.id).limit(limit).with_for_update(skip_locked=True)
+    found = list(db.scalars(first))
+    alike = due.where(
+        Message.to_number.in_({message.to_number for message in found}),
+        Message.id.not_in([message.id for message in found]),
+    )
+    return [*found, *db.scalars(alike.order_by(Message.id).with_for_update(skip_locked=True))]
+
+
+def let_ask(db: Session, numbers: Collection[str], *, at: datetime) -> None:
+    """Have every doubt about texts to these numbers asked about from ``at`` on."""
+    of_numbers = update(Message).where(*UNCONFIRMED, Message.to_number.in_(numbers))
+    db.execute(of_numbers.values(attempt_at=at).execution_options(synchronize_session=False))
 
 
 def open_attempts(db: Session, number: str, *, since: datetime) -> list[OpenAttempt]:
