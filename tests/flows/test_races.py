@@ -13,7 +13,7 @@ from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.domain.rates import AHEAD, carriers_day
-from service.flows.claiming import claim_and_compose
+from service.flows.claiming import claim_and_compose, set_aside
 from service.flows.dispatcher import dispatch_due
 from service.flows.planner import plan_pending
 from service.flows.staffing import TooLate, skip_message
@@ -187,6 +187,16 @@ def test_urgent_texts_go_on_although_many_workers_have_used_up_the_day(life: Cli
     at_once(*[lambda: dispatch_due(life.sessions, life.gateway, life.clock, life.policy)] * 4)
     life.dispatch()
     assert {life.fresh(message).state for message in urgent} == {"sent"}
+
+
+@ON_POSTGRESQL
+def test_nothing_is_set_aside_of_a_sender_that_another_worker_is_at(life: ClinicLife) -> None:
+    (message,) = ready(life, 1)
+    with life.sessions() as other, life.sessions.begin() as db:
+        claim_and_compose(other, 1, now=life.now, policy=life.policy)
+        assert set_aside(db, 1, now=life.now).looked == 0
+        other.rollback()
+    assert life.fresh(message).state == "planned"
 
 
 @ON_POSTGRESQL

@@ -140,12 +140,12 @@ def test_a_sender_that_is_quick_enough_for_a_whole_batch_gives_turns_within_it(
     assert order(quick) == [0] * 9 + [2] + [0] * 9 + [2]
 
 
-def test_a_text_that_does_not_fit_into_what_is_left_of_the_day_waits_for_the_next(quick: ClinicLife) -> None:
-    rate(quick, 1000.0, daily_segments=3)
-    long, short = *ready(quick, 1, text=LONG_TEXT), *ready(quick, 2)[:1]
-    longer = ready(quick, 1, text=LONG_TEXT)[0]
+def test_a_text_that_does_not_fit_into_what_is_left_of_the_day_waits_and_a_shorter_one_goes(quick: ClinicLife) -> None:
+    rate(quick, 1000.0, daily_segments=4)
+    texts = [ready(quick, 1, text=words)[0] for words in (LONG_TEXT, "Short.", LONG_TEXT, "Short, too.")]
     quick.dispatch()
-    states = [quick.fresh(text) for text in (long, short, longer)]
-    assert [(m.state, m.held_reason) for m in states] == [("sent", None), ("sent", None), ("planned", "daily_cap")]
+    found = [quick.fresh(text) for text in texts]
+    sent = ("sent", None)
+    assert [(m.state, m.held_reason) for m in found] == [sent, sent, ("planned", "daily_cap"), sent]
     with quick.sessions() as db:
-        assert db.get_one(Sender, 1).day_segments <= 3
+        assert db.get_one(Sender, 1).day_segments == 4
