@@ -257,7 +257,7 @@ class TestTheWorker:
         with ticking(replace(live, gateway=gateway)):
             assert gateway.begun.wait(LONG)
         with live.sessions() as db:
-            assert db.get_one(Message, text).state == "sent"
+            assert db.get_one(Message, text).state in {"sent", "delivered"}
 
     def test_a_provider_that_hangs_stops_no_heartbeat(self, live: App, text: int) -> None:
         gateway, beats = Telling(SimulatedNetwork("worker")), threading.Event()

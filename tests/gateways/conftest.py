@@ -67,8 +67,14 @@ def texts(how_many: int) -> list[OutgoingSms]:
 
 
 def twilio_config(server: FakeTwilio) -> TwilioConfig:
+    """With patience: a machine that is busy with other tests is no provider that hangs."""
     return TwilioConfig(
-        ACCOUNT_SID, KEY_SID, KEY_SECRET, base_url=server.url, public_base_url="https://texts.example.org"
+        ACCOUNT_SID,
+        KEY_SID,
+        KEY_SECRET,
+        base_url=server.url,
+        public_base_url="https://texts.example.org",
+        timeout_seconds=60.0,
     )
 
 
