@@ -62,11 +62,7 @@ class Agreed:
         """Whether the clinic may text the number from its sender."""
         standing: Standing = "no_consent"
         stopped = False
-        for entry in self._entries.get(number or "", ()):
-            if entry.at > at:
-                break
-            if entry.clinic != clinic and (entry.clinic is not None or entry.sender != sender):
-                continue
+        for entry in self._decisive(number or "", clinic=clinic, sender=sender, at=at):
             match entry.what:
                 case "granted" if stopped and not entry.by_text:
                     # A STOP texted to a sender is lifted by START on that sender alone; what staff record does not lift it.
@@ -78,6 +74,19 @@ class Agreed:
                 case _:
                     standing, stopped = "opted_out", stopped or entry.clinic is None
         return standing
+
+    def _decisive(self, number: str, *, clinic: str, sender: str, at: datetime) -> Iterator[Entry]:
+        """What concerns the clinic or the sender up to then. Once a phone has said more, its older words decide nothing."""
+        newest: datetime | None = None
+        for entry in self._entries.get(number, ()):
+            if entry.at > at:
+                return
+            if entry.clinic != clinic and (entry.clinic is not None or entry.sender != sender):
+                continue
+            if entry.what == "unclear":
+                newest = entry.said
+            if not entry.by_text or newest is None or entry.said >= newest:
+                yield entry
 
     def first_grant(self, number: str | None, *, clinic: str, at: datetime) -> Entry | None:
         """The act by which the clinic first had the number's consent."""
