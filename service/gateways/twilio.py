@@ -45,6 +45,7 @@ from service.gateways.twilio_fields import read_inbound, read_receipt, receipt_f
 from service.gateways.twilio_lists import RepeatedPageError, list_inbound, list_outgoing
 from service.gateways.twilio_signature import verify_signature
 from service.gateways.twilio_transport import (
+    CONNECT_SECONDS,
     DEPARTURE,
     NO_ANSWER,
     TWILIO,
@@ -81,6 +82,7 @@ class TwilioConfig:
     base_url: str = TWILIO
     public_base_url: str | None = None
     timeout_seconds: float = 10.0
+    connect_seconds: float = CONNECT_SECONDS
     connections: int = 200
 
 
@@ -105,7 +107,12 @@ class TwilioGateway(SmsGateway):
 
     async def _connect(self) -> Transport:
         config = self._config
-        return Transport(config.base_url, timeout_seconds=config.timeout_seconds, connections=config.connections)
+        return Transport(
+            config.base_url,
+            timeout_seconds=config.timeout_seconds,
+            connect_seconds=config.connect_seconds,
+            connections=config.connections,
+        )
 
     def _wait_for(self, work: Coroutine[Any, Any, _T]) -> _T:
         with self._gate:

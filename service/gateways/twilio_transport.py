@@ -27,7 +27,7 @@ from service.gateways.twilio_codes import sort_rejection
 
 TWILIO = "https://api.twilio.com"
 
-_CONNECT_SECONDS = 3.0
+CONNECT_SECONDS = 3.0
 _LONGEST_WAIT = 3600.0
 """Seconds; whoever asks for more is broken, and a text must not wait for ever."""
 _SMALLEST_CODE = 10000
@@ -91,13 +91,15 @@ def _last_look() -> aiohttp.TraceConfig:
 class Transport(AsyncHttpClient):
     """Every request has one deadline for the whole of it. To be made on the running loop, and closed there."""
 
-    def __init__(self, base_url: str, *, timeout_seconds: float, connections: int) -> None:
+    def __init__(
+        self, base_url: str, *, timeout_seconds: float, connections: int, connect_seconds: float = CONNECT_SECONDS
+    ) -> None:
         super().__init__(logging.getLogger("twilio.transport"), is_async=True, timeout=timeout_seconds)
         self._base_url = base_url.rstrip("/")
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=connections),
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=timeout_seconds, connect=min(_CONNECT_SECONDS, timeout_seconds)),
+            timeout=aiohttp.ClientTimeout(total=timeout_seconds, connect=min(connect_seconds, timeout_seconds)),
             trace_configs=[_last_look()],
         )
 

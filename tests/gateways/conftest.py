@@ -75,6 +75,7 @@ def twilio_config(server: FakeTwilio) -> TwilioConfig:
         base_url=server.url,
         public_base_url="https://texts.example.org",
         timeout_seconds=60.0,
+        connect_seconds=60.0,
     )
 
 

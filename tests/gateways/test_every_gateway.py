@@ -17,12 +17,9 @@ def test_two_thousand_texts_have_one_outcome_each_and_none_is_mixed_up(world: Wo
     batch = texts(2000)
     outcomes = list(world.gateway.send_batch(batch))
     assert Counter(message for message, _ in outcomes) == Counter(batch)
-    # A busy machine may be too slow to connect in time: such a text is certainly not taken.
-    others = [outcome for _, outcome in outcomes if not isinstance(outcome, Accepted)]
-    assert {outcome.code for outcome in others if isinstance(outcome, Refused)} <= {"connect"}
-    assert not [outcome for outcome in others if isinstance(outcome, Unknown)]
     accepted = {outcome.provider_sid: message for message, outcome in outcomes if isinstance(outcome, Accepted)}
-    assert accepted.keys() == world.network.accepted.keys() != set()
+    assert accepted.keys() == world.network.accepted.keys()
+    assert len(accepted) == 2000
     for sid, message in accepted.items():
         taken = world.network.accepted[sid].text
         assert (taken.to, taken.body) == (message.to, message.body)
