@@ -15,6 +15,7 @@ from hypothesis import settings
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.store.database import create_engine_for, session_factory, upgrade
+from tests.postgres_databases import Databases
 from tests.postgres_server import PostgresServer, running_server
 
 # "ci" repeats the same examples on every run; "thorough" looks for new ones: HYPOTHESIS_PROFILE=thorough make test
@@ -50,7 +51,7 @@ def postgres() -> Iterator[PostgresServer]:
 @pytest.fixture(scope="session")
 def postgres_template(postgres: PostgresServer) -> Iterator[str]:
     """The name of a migrated database, to be copied."""
-    with _temporary_database(postgres, "template1") as name:
+    with temporary_database(postgres, "template1") as name:
         _migrate(postgres.url_of(name))
         yield name
 
@@ -63,15 +64,23 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def postgres_databases(postgres: PostgresServer, postgres_template: str) -> Iterator[Databases]:
+    """Databases that are lent to one test after the other."""
+    databases = Databases(postgres, postgres_template)
+    yield databases
+    databases.close()
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A fresh, migrated database; the test runs once on each engine."""
     if request.param == "sqlite":
-        yield _copy_of(request.getfixturevalue("sqlite_template"), tmp_path)
+        yield copy_of(request.getfixturevalue("sqlite_template"), tmp_path)
     else:
-        server: PostgresServer = request.getfixturevalue("postgres")
-        with _temporary_database(server, request.getfixturevalue("postgres_template")) as name:
-            yield server.url_of(name)
+        databases: Databases = request.getfixturevalue("postgres_databases")
+        with databases.lend() as name:
+            yield databases.server.url_of(name)
 
 
 @pytest.fixture
@@ -84,7 +93,7 @@ def sessions(database_url: str) -> Iterator[sessionmaker[Session]]:
 @pytest.fixture
 def sqlite_sessions(sqlite_template: Path, tmp_path: Path) -> Iterator[sessionmaker[Session]]:
     """Sessions on a fresh SQLite database, where the engine does not matter."""
-    with _sessions_on(_copy_of(sqlite_template, tmp_path)) as factory:
+    with _sessions_on(copy_of(sqlite_template, tmp_path)) as factory:
         yield factory
 
 
@@ -96,7 +105,7 @@ def _migrate(url: str) -> None:
         engine.dispose()
 
 
-def _copy_of(template: Path, folder: Path) -> str:
+def copy_of(template: Path, folder: Path) -> str:
     return f"sqlite:///{shutil.copyfile(template, folder / 'aftercare.db')}"
 
 
@@ -110,7 +119,7 @@ def _sessions_on(url: str) -> Iterator[sessionmaker[Session]]:
 
 
 @contextmanager
-def _temporary_database(server: PostgresServer, template: str) -> Iterator[str]:
+def temporary_database(server: PostgresServer, template: str) -> Iterator[str]:
     name = f"aftercare_test_{uuid4().hex}"  # a named server may be shared with another run
     server.create(name, template)
     try:

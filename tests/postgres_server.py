@@ -57,9 +57,13 @@ class PostgresServer:
         """Drop it, connections and all."""
         self._run(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database)))
 
+    def connect(self, database: str | None = None) -> psycopg.Connection:
+        """A connection past the service's own engine, on which each statement commits by itself."""
+        url = self.url.set(drivername="postgresql", database=database or self.url.database)
+        return psycopg.connect(url.render_as_string(hide_password=False), autocommit=True)
+
     def _run(self, statement: sql.Composed) -> None:
-        libpq = self.url.set(drivername="postgresql").render_as_string(hide_password=False)
-        with psycopg.connect(libpq, autocommit=True) as connection:
+        with self.connect() as connection:
             connection.execute(statement)
 
 

@@ -3,11 +3,13 @@
 import socket
 
 import pytest
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, select, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.store.database import create_engine_for, revisions
+from service.store.tables import Clinic, Installation, Sender
 from tests.conftest import NetworkUsedError
+from tests.store import factories
 
 
 def test_a_database_arrives_migrated(database_url: str) -> None:
@@ -22,6 +24,17 @@ def test_no_test_finds_what_another_left(sessions: sessionmaker[Session], turn: 
     with sessions.begin() as db:
         assert not inspect(db.connection()).has_table("left_behind"), turn
         db.execute(text("CREATE TABLE left_behind (turn TEXT)"))
+
+
+@pytest.mark.parametrize("turn", ["first", "second"])
+def test_no_test_finds_rows_of_another_and_each_has_those_of_the_migrations(
+    sessions: sessionmaker[Session], turn: str
+) -> None:
+    with sessions.begin() as db:
+        assert db.scalars(select(Clinic.id)).all() == [], turn
+        assert db.scalars(select(Sender.id)).all() == db.scalars(select(Installation.id)).all() == [1]
+        assert factories.clinic(db).id == 1
+        db.delete(db.scalars(select(Installation)).one())
 
 
 @pytest.mark.parametrize(

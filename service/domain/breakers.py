@@ -3,7 +3,7 @@
 What a person stopped is never tried out. What the provider brought about is, one text at a time, and ends by itself.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum, StrEnum, auto
 from typing import assert_never
 
@@ -52,6 +52,8 @@ class Sign(Enum):
 
 _FIRST = {Cause.REFUSED: timedelta(minutes=1), Cause.DOWN: timedelta(seconds=30)}
 _LONGEST = {Cause.REFUSED: timedelta(minutes=15), Cause.DOWN: timedelta(minutes=2)}
+LONGEST_WAIT = max(_LONGEST.values())
+"""Between two tries; a try that is further off was noted by a clock that ran ahead, and is due."""
 
 
 def sign_of(outcome: Outcome) -> Sign:
@@ -87,6 +89,11 @@ def ends(cause: Cause, sign: Sign) -> bool:
 def tried_after(cause: Cause, tries: int) -> timedelta:
     """How long until it is tried out, after so many tries before: twice as long each time, up to a limit."""
     return min(_FIRST[cause] * (1 << min(tries, 12)), _LONGEST[cause])
+
+
+def is_due(probe_at: datetime, now: datetime) -> bool:
+    """Whether it is time to try the provider out."""
+    return not now < probe_at <= now + LONGEST_WAIT
 
 
 def asks_first(tries: int) -> bool:

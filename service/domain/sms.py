@@ -172,6 +172,10 @@ class ListRefusedError(AftercareError):
     """The provider answered and showed no list, or none that can be read: it is there, and proves nothing."""
 
 
+class GatewayClosedError(AftercareError):
+    """The service is stopping and asks the provider nothing any more."""
+
+
 class SmsGateway(Protocol):
     """A phone network. One call a batch; each outcome is given as soon as it is known, in any order."""
 

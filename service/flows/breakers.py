@@ -20,6 +20,7 @@ from service.domain.breakers import (
     Sign,
     asks_first,
     ends,
+    is_due,
     shown_as,
     sign_of,
     tried_after,
@@ -68,19 +69,25 @@ def gate(db: Session, sender: Sender, *, now: datetime, has_answered: bool) -> G
         return Gate(Way.FREE)
     stop = stops[0]
     if stop.pause_cause is None or any(row.pause_cause is None for row in stops):
-        return Gate(Way.HELD)
+        return _held(db, sender)
     if has_answered:
         return Gate(Way.TRY, stop)
     if stop is whole and running.claim_try(db, now=now) is None:
-        return Gate(Way.HELD)
-    if stop.probe_at is None or stop.probe_at > now:
-        return Gate(Way.HELD)
+        return _held(db, sender)
+    if stop.probe_at is None or not is_due(stop.probe_at, now):
+        return _held(db, sender)
     cause = Cause(stop.pause_cause)
     stop.probes += 1
     stop.probe_at = now + tried_after(cause, stop.probes)
     if cause is Cause.REFUSED:
         return Gate(Way.TRY, stop)
     return Gate(Way.ASK if asks_first(stop.probes) else Way.RISK, stop)
+
+
+def _held(db: Session, sender: Sender) -> Gate:
+    """Whoever ends the stop waits until what it holds now is written: so that is let go of, too."""
+    is_stopped = running.installation_as_it_stays(db).paused_at is not None or sender.paused_at is not None
+    return Gate(Way.HELD if is_stopped else Way.FREE)
 
 
 def held_as(db: Session, sender: Sender) -> str | None:
@@ -103,15 +110,15 @@ def stop_for(db: Session, reach: Reach, *, sender_id: int, cause: Cause | None, 
     return stopped
 
 
-def learn(db: Session, message: Message, outcome: Outcome, *, now: datetime) -> None:
-    """Draw from what became of a text what it says of the provider: count silence, stop, or go on by itself."""
+def learn(db: Session, message: Message, outcome: Outcome, *, since: datetime, now: datetime) -> None:
+    """Draw from what became of a text, handed over since then, what it says of the provider: count silence, stop, or go on."""
     match sign_of(outcome):
         case Sign.NOTHING:
             return
         case Sign.SILENT:
             _silent(db, message.sender_id, now)
         case sign:
-            _answered(db, message, sign, now)
+            _answered(db, message, sign, since=since, now=now)
 
 
 def _silent(db: Session, sender_id: int, now: datetime) -> None:
@@ -149,13 +156,13 @@ def _tell(db: Session, row: Stop, *, since: datetime, now: datetime) -> None:
         )
 
 
-def _answered(db: Session, message: Message, sign: Sign, now: datetime) -> None:
+def _answered(db: Session, message: Message, sign: Sign, *, since: datetime, now: datetime) -> None:
     for row in running.not_well(db, message.sender_id):
         running.end_silence(db, row)
-        if row.pause_cause is None or row.paused_at is None or message.claimed_at is None:
+        if row.pause_cause is None or row.paused_at is None:
             continue
-        # What was on its way already when the stop began says nothing of what came after.
-        if message.claimed_at > row.paused_at and ends(Cause(row.pause_cause), sign):
+        # What was on its way already when the stop began says nothing of what came after. A clock may have run ahead then.
+        if (since > row.paused_at or row.paused_at > now) and ends(Cause(row.pause_cause), sign):
             _go_on(db, row, Cause(row.pause_cause), now)
 
 

@@ -1,6 +1,6 @@
 """Whom to call: patients whom a text did not reach, or may not have reached, and to whom no later one has said the same."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -121,9 +121,11 @@ def _titles(db: Session, clinic_ids: Iterable[int], now: datetime) -> dict[tuple
     return found
 
 
-def _tasks(db: Session, messages: Iterable[Message]) -> dict[int, Task]:
-    """The latest task about each message, where there is one."""
+def _tasks(db: Session, messages: Collection[Message]) -> dict[int, Task]:
+    """The latest task about each message, where there is one; what came of a doubt that is over says nothing of the patient."""
     by_identity = {f"missed:{message.identity}": message.id for message in messages}
     about = or_(Task.message_id.in_(by_identity.values()), Task.identity.in_(by_identity))
-    tasks = db.scalars(select(Task).where(about).order_by(Task.id))
+    in_doubt = {message.id for message in messages if message.state == State.UNCONFIRMED}
+    said = or_(Task.kind != "unconfirmed", Task.message_id.in_(in_doubt))
+    tasks = db.scalars(select(Task).where(about, said).order_by(Task.id))
     return {task.message_id or by_identity[task.identity]: task for task in tasks}

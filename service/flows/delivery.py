@@ -100,7 +100,8 @@ def _learn(db: Session, message: Message, attempt: SendAttempt, *, receipt: Rece
 def _has_left(db: Session, message: Message, attempt: SendAttempt, *, now: datetime) -> None:
     """Whatever was planned or feared meanwhile. Without its token, a settle that comes later does nothing."""
     message.provider_sid = attempt.provider_sid
-    message.sent_at = message.sent_at or attempt.started_at
+    if message.sent_at is None or message.state == State.UNCONFIRMED:
+        message.sent_at = attempt.started_at
     if message.state == State.PLANNED:
         # It was held to be proven that it had not left, and it waits to be sent again.
         messages.change_state(db, message, State.SENDING)

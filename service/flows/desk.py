@@ -154,14 +154,11 @@ def room(sender: Sender, now: datetime) -> float:
 def block(db: Session, message: Message, because: str, *, now: datetime) -> None:
     """Hold a text that can not be written, and tell staff: mended in time, it still goes out."""
     ending.hold(db, message, Defer(now + HELD_FOR, NOT_WRITABLE), now=now)
-    tasks.open_task(
+    tasks.open_about(
         db,
+        message,
         identity=f"{NOT_WRITABLE}:{message.id}",
         kind=NOT_WRITABLE,
-        clinic_id=message.clinic_id,
-        patient_id=message.patient_id,
-        session_id=message.session_id,
-        message_id=message.id,
         level="red" if message.urgency == Urgency.SAFETY else "amber",
         now=now,
         reason=because,

@@ -17,7 +17,7 @@ IN_LIST, NOT_IN_LIST = "found_in_list", "not_in_list"
 def attach(db: Session, message: Message, listed: ListedSms, *, now: datetime) -> None:
     """The provider lists the text: it left under this id."""
     doubts.finish(db, message, "accepted", provider_sid=listed.provider_sid, now=now)
-    messages.change_state(db, message, State.SENT, provider_sid=listed.provider_sid)
+    messages.change_state(db, message, State.SENT, provider_sid=listed.provider_sid, sent_at=listed.created_at)
     data = {"attempt": message.attempts, "segments": message.segments, "created_at": listed.created_at.isoformat()}
     journal.append(db, "sent", at=now, message=message, reason=IN_LIST, data=data)
     end_doubt(db, message, attempt=message.attempts, outcome="The provider lists the text: it had taken it.", now=now)
@@ -36,7 +36,7 @@ def decide_sent(db: Session, message_id: int, *, reason: str, by: str, now: date
     """A person found out that it left. Raises :class:`TooLate` where there is no doubt, or it may still end by itself."""
     message = _in_doubt(db, message_id, now=now, wait=wait)
     doubts.finish(db, message, "accepted", detail=f"Decided by {by}.", now=now)
-    messages.change_state(db, message, State.SENT)
+    messages.change_state(db, message, State.SENT, sent_at=message.claimed_at or message.sent_at)
     _note_decision(db, message, "sent", reason=reason, by=by, now=now)
 
 

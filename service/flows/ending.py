@@ -37,14 +37,11 @@ def drop(db: Session, message: Message, decision: Drop, *, now: datetime) -> Non
     _end(message, State.CANCELLED, decision.reason, now)
     journal.append(db, "skipped", at=now, message=message, reason=decision.reason)
     if (action := NEEDS_STAFF.get(decision.reason)) is not None:
-        tasks.open_task(
+        tasks.open_about(
             db,
+            message,
             identity=f"{decision.reason}:{message.patient_id}:{message.session_id}",
             kind=decision.reason,
-            clinic_id=message.clinic_id,
-            patient_id=message.patient_id,
-            session_id=message.session_id,
-            message_id=message.id,
             level="amber" if message.priority < 2 else "routine",
             now=now,
             reason="A text of the care plan can not be sent to this patient.",

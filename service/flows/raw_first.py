@@ -5,8 +5,9 @@ from pathlib import Path
 from traceback import extract_tb
 
 import structlog
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
+
+from service.store.trouble import is_passing
 
 PACKAGE = str(Path(__file__).resolve().parents[1])
 log = structlog.get_logger()
@@ -24,11 +25,11 @@ def second_act(
     try:
         with sessions.begin() as db:
             act(db)
-    except OperationalError as error:
-        # The database's trouble, not the text's: it stays as it was, and the next tick tries again.
-        log.warning("second_act_put_off", error=type(error).__name__, **about)
-        return False
     except Exception as error:  # noqa: BLE001 - what came in must outlive whatever is wrong in understanding it
+        if is_passing(error):
+            # The database's trouble, not the text's: it stays as it was, and the next tick tries again.
+            log.warning("second_act_put_off", error=type(error).__name__, **about)
+            return False
         # An error's own words may hold a number or a body; its kind and place do not.
         log.error(action, error=type(error).__name__, where=_where(error), **about)  # noqa: TRY400 - see above
         with sessions.begin() as db:

@@ -111,14 +111,11 @@ def _failed(db: Session, raw_id: int, now: datetime) -> None:
     raw.failures += 1
     message = message_of(db, raw.provider_sid, message_id=raw.message_id) if raw.failures >= inbox.TRIES else None
     if message is not None:
-        tasks.open_task(
+        tasks.open_about(
             db,
+            message,
             identity=f"receipt_failed:{raw_id}",
             kind="receipt_failed",
-            clinic_id=message.clinic_id,
-            patient_id=message.patient_id,
-            session_id=message.session_id,
-            message_id=message.id,
             level="red",
             now=now,
             reason=f"The provider reported “{raw.status}” on this text, and the service failed to work that in.",

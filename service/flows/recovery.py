@@ -5,36 +5,44 @@ twice the wait a list that can be trusted proves the contrary too, and without p
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import NamedTuple, assert_never
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.domain import proof
 from service.domain.clock import Clock
 from service.domain.errors import AftercareError
 from service.domain.lifecycle import State
-from service.domain.proof import EARLIER, GIVE_UP, Attach, Doubt, Evidence, NoProof, NotSent, TooEarly, Verdict
-from service.domain.sms import LEAVE_WITHIN, ListedSms, SmsGateway
+from service.domain.proof import GIVE_UP, Attach, Doubt, Evidence, NoProof, NotSent, TooEarly, Verdict
+from service.domain.sms import LEAVE_WITHIN, GatewayClosedError, ListedSms, SmsGateway
 from service.flows.doubts import attach, not_listed
+from service.flows.receipts import apply_pending
 from service.flows.telling import tell_sent_twice, tell_unconfirmed
-from service.store import doubts, journal, messages
+from service.store import doubts, inbox, journal, messages
 from service.store.doubts import OpenAttempt
 from service.store.tables import Message
+from service.store.trouble import is_passing
 
 STALE = LEAVE_WITHIN + timedelta(seconds=25)
 """No request of a claim can be under way so long after it: one begins within the first and ends in the gateway's deadline of 10 s."""
 BATCH = 200
 RUN = timedelta(seconds=20)
 """How long one run asks the provider; the next one goes on."""
-AT_ONCE = 50
-"""Numbers whose turns are taken together: each look for the next ones reads all that is in doubt."""
+ASKED_AT_ONCE = 16
+"""Numbers that the provider is asked about together."""
+LOOK_BACK = timedelta(hours=6)
+"""So long before the oldest doubt a list begins: what our clock, or the provider's, dates wrongly is to be seen in it."""
 log = structlog.get_logger()
 
 
 def recover(sessions: sessionmaker[Session], gateway: SmsGateway, clock: Clock, *, wait: timedelta) -> int:
     """Take stale claims away, then settle what can be settled of all doubts; returns how many texts were worked on."""
+    # What the provider has reported already ends a doubt without a question.
+    apply_pending(sessions, gateway, clock)
     return rescue_stale_claims(sessions, clock) + settle_doubts(sessions, gateway, clock, wait=wait)
 
 
@@ -53,45 +61,40 @@ def rescue_stale_claims(sessions: sessionmaker[Session], clock: Clock) -> int:
 
 
 def _rescue(db: Session, message: Message, *, now: datetime) -> None:
-    """The doubt began with the claim: the worker may have died at any moment since."""
-    messages.change_state(
-        db, message, State.UNCONFIRMED, reason="worker_lost", claim_token=None, sent_at=message.claimed_at
-    )
+    """The doubt begins now: how long ago the claim truly was is told by clocks, and one of them may just have jumped."""
+    messages.change_state(db, message, State.UNCONFIRMED, reason="worker_lost", claim_token=None, sent_at=now)
     doubts.finish(db, message, "unknown", detail="The worker that was sending it was lost.", now=now)
     journal.append(db, "unconfirmed", at=now, message=message, reason="worker_lost", data={"attempt": message.attempts})
     log.warning("claim_rescued", message=message.id, attempt=message.attempts)
 
 
 def settle_doubts(sessions: sessionmaker[Session], gateway: SmsGateway, clock: Clock, *, wait: timedelta) -> int:
-    """Ask the provider number by number, the most urgent first; a list that breaks ends the run, and the next one tries again.
+    """Ask the provider about each number, the most urgent first; where it shows no list at all the next run tries again.
 
     Returns how many texts were settled or put before a person.
     """
     began, settled = clock(), 0
     inquiry = _Inquiry(sessions, gateway, clock, wait)
-    while numbers := inquiry.next_numbers():
-        for asked, number in enumerate(numbers):
-            if clock() >= began + RUN:
-                inquiry.give_back(numbers[asked:])
-                return settled
-            try:
-                answer = inquiry.ask(number)
-            except AftercareError as error:
-                log.warning("list_not_available", why=str(error))
-                inquiry.give_back(numbers[asked + 1 :])
-                return settled + _tell_people(sessions, until=began - 2 * wait, in_turn=None, clock=clock)
-            settled += _settle(sessions, answer, clock, wait=wait)
-    # Only what nobody asks about: what is asked about at this moment, by another worker too, may yet be settled.
-    return settled + _tell_people(sessions, until=began - 2 * wait, in_turn=began, clock=clock)
+    while clock() < began + RUN:
+        if not (numbers := inquiry.next_numbers()):
+            # Only what nobody asks about: what is asked about at this moment, by another worker too, may yet be settled.
+            return settled + _tell_people(sessions, until=began - 2 * wait, in_turn=began, clock=clock)
+        try:
+            settled += inquiry.ask_and_settle(numbers)
+        except GatewayClosedError:
+            return settled
+        except AftercareError as error:
+            log.warning("list_not_available", why=str(error))
+            return settled + _tell_people(sessions, until=began - 2 * wait, in_turn=None, clock=clock)
+    return settled
 
 
-class _Answer(NamedTuple):
-    """What the provider lists to a number since then, and when it was asked."""
+class _Question(NamedTuple):
+    """What did the provider create to a number since then? Asked at a moment at which its lists were ``trusted``, or not."""
 
     number: str
     since: datetime
     asked_at: datetime
-    listed: list[ListedSms]
     trusted: bool
 
 
@@ -101,32 +104,45 @@ class _Inquiry:
     def __init__(self, sessions: sessionmaker[Session], gateway: SmsGateway, clock: Clock, wait: timedelta) -> None:
         self._sessions, self._gateway, self._clock, self._wait = sessions, gateway, clock, wait
         self._trusted: bool | None = None
-        self._taken_at = clock()
 
     def next_numbers(self) -> list[str]:
         """Numbers whose turn it is. Their doubts' next turn is noted at once, so that nobody else asks the same meanwhile."""
-        self._taken_at = now = self._clock()
+        now = self._clock()
         with self._sessions.begin() as db:
-            due = doubts.next_to_ask(db, now=now, after=now - GIVE_UP, until=now - self._wait, limit=AT_ONCE)
+            due = doubts.next_to_ask(db, now=now, after=now - GIVE_UP, until=now - self._wait, limit=ASKED_AT_ONCE)
             for message in due:
                 message.attempt_at = proof.ask_next(message.sent_at or now, now=now, wait=self._wait)
             return list(dict.fromkeys(message.to_number for message in due if message.to_number is not None))
 
-    def give_back(self, numbers: Sequence[str]) -> None:
-        """Nobody has asked about these: their turn is still what it was."""
-        with self._sessions.begin() as db:
-            doubts.let_ask(db, numbers, at=self._taken_at)
+    def ask_and_settle(self, numbers: Sequence[str]) -> int:
+        """Ask about all of them at once and settle what the answers prove.
 
-    def ask(self, number: str) -> _Answer:
-        """Raises where the provider shows no list."""
+        Raises where the provider shows no list of any, and where we break off: who was not settled then keeps the turn.
+        """
+        began, settled, waiting, errors = self._clock(), 0, list(numbers), list[AftercareError]()
+        try:
+            questions = [self._question(number) for number in numbers]
+            with ThreadPoolExecutor(len(questions)) as pool:
+                for question, answer in zip(questions, pool.map(self._ask, questions), strict=True):
+                    settled += self._settle(question, answer)
+                    waiting.remove(question.number)
+                    errors += [answer] if isinstance(answer, AftercareError) else []
+        except (GatewayClosedError, SQLAlchemyError):
+            with self._sessions.begin() as db:
+                doubts.let_ask(db, waiting, at=began)
+            raise
+        if len(errors) == len(numbers):
+            raise errors[0]
+        return settled
+
+    def _question(self, number: str) -> _Question:
         asked_at = self._clock()
         with self._sessions.begin() as db:
             known = [_doubt(each) for each in doubts.open_attempts(db, number, since=asked_at - GIVE_UP)]
-        since = min((doubt.started_at for doubt in known), default=asked_at) - EARLIER
+        since = min((doubt.started_at for doubt in known), default=asked_at) - LOOK_BACK
         # Only for proof of the contrary, which needs a doubt old enough, lists have to be trusted; and before this one is read.
         is_ripe = any(doubt.since is not None and doubt.since <= asked_at - 2 * self._wait for doubt in known)
-        trusted = is_ripe and self._trusts_lists(since)
-        return _Answer(number, since, asked_at, self._gateway.texts_to(number, since), trusted)
+        return _Question(number, since, asked_at, is_ripe and self._trusts_lists(since))
 
     def _trusts_lists(self, since: datetime) -> bool:
         """Whether lists by number show at this moment what is there: the newest text that certainly left has to be in its own.
@@ -140,21 +156,42 @@ class _Inquiry:
             if sample is None:
                 self._trusted = all(sms.body for sms in self._gateway.texts_to(None, since))
             else:
-                listed = self._gateway.texts_to(sample.number, sample.started_at - EARLIER)
+                listed = self._gateway.texts_to(sample.number, sample.started_at - LOOK_BACK)
                 self._trusted = proof.shows(listed, sample.provider_sid or "", body=sample.text)
             log.info("list_looked_at", trusted=self._trusted)
         return self._trusted
 
+    def _ask(self, question: _Question) -> list[ListedSms] | AftercareError:
+        try:
+            return self._gateway.texts_to(question.number, question.since)
+        except GatewayClosedError:
+            raise
+        except AftercareError as error:
+            return error
 
-def _settle(sessions: sessionmaker[Session], answer: _Answer, clock: Clock, *, wait: timedelta) -> int:
-    """Judge what is still open: callbacks may have come while the list was read."""
-    with sessions.begin() as db:
-        rows = doubts.open_attempts(db, answer.number, since=answer.since)
-        known = doubts.known_ids(db, [sms.provider_sid for sms in answer.listed])
-        evidence = Evidence(answer.listed, known, answer.trusted)
-        verdicts = proof.judge([_doubt(row) for row in rows], evidence, now=answer.asked_at, wait=wait)
-        by_id, now = {row.message.id: row.message for row in rows}, clock()
-        return sum(_act(db, by_id[message_id], verdict, now=now) for message_id, verdict in verdicts.items())
+    def _settle(self, question: _Question, answer: list[ListedSms] | AftercareError) -> int:
+        """What one number's texts do to the service costs no other its turn."""
+        try:
+            return self._judge(question, answer)
+        except Exception as error:
+            if is_passing(error):
+                raise
+            log.error("doubt_not_settled", error=type(error).__name__)  # noqa: TRY400 -- words may hold numbers
+            return 0
+
+    def _judge(self, question: _Question, answer: list[ListedSms] | AftercareError) -> int:
+        """Judge what is still open: callbacks may have come meanwhile. A list that is not shown proves nothing."""
+        listed, trusted = ([], False) if isinstance(answer, AftercareError) else (answer, question.trusted)
+        with self._sessions.begin() as db:
+            rows = doubts.open_attempts(db, question.number, since=question.since)
+            evidence = Evidence(listed, doubts.known_ids(db, [sms.provider_sid for sms in listed]), trusted)
+            verdicts = proof.judge([_doubt(row) for row in rows], evidence, now=question.asked_at, wait=self._wait)
+            # What the provider reported and nobody has worked in yet will tell.
+            reported = inbox.reported(db, verdicts)
+            by_id, now = {row.message.id: row.message for row in rows}, self._clock()
+            return sum(
+                _act(db, by_id[key], verdict, now=now) for key, verdict in verdicts.items() if key not in reported
+            )
 
 
 def _doubt(row: OpenAttempt) -> Doubt:

@@ -16,10 +16,11 @@ from service.domain.lifecycle import State, advance
 from service.domain.retries import next_attempt_at
 from service.domain.sms import TOO_LATE, Accepted, Blame, Outcome, OutgoingSms, Refused, Unknown
 from service.flows import breakers
+from service.flows.doubts import NOT_IN_LIST
 from service.flows.refusals import draw_consequences
 from service.flows.telling import end_doubt, tell_sent_twice
 from service.store import attempts, journal, messages
-from service.store.tables import Message
+from service.store.tables import Message, SendAttempt
 from service.store.trouble import is_passing
 
 log = structlog.get_logger()
@@ -99,9 +100,10 @@ def settle(db: Session, sms: OutgoingSms, outcome: Outcome, *, token: str, now: 
     values = _after(message, sms, outcome, now)
     if not messages.settle(db, sms.message_id, token=token, values=values):
         # It may be written already: the connection broke before the database could say so.
-        return _settle_late(db, message, sms, outcome, now) if is_news else True
+        return _settle_late(db, message, attempt, sms=sms, outcome=outcome, now=now) if is_news else True
     db.refresh(message)
     _note(db, message, sms, outcome, now)
+    breakers.learn(db, message, outcome, since=attempt.started_at, now=now)
     return True
 
 
@@ -142,25 +144,38 @@ def _note(db: Session, message: Message, sms: OutgoingSms, outcome: Outcome, now
             journal.append(db, "refused", at=now, message=message, reason=outcome.code, data=data)
         case _:
             assert_never(outcome)
-    breakers.learn(db, message, outcome, now=now)
     if isinstance(outcome, Refused):
         draw_consequences(db, message, outcome, now=now)
     log.info("text_settled", state=message.state, message=message.id, step=message.step, attempt=sms.attempt)
 
 
-def _settle_late(db: Session, message: Message, sms: OutgoingSms, outcome: Outcome, now: datetime) -> bool:
+def _settle_late(
+    db: Session, message: Message, attempt: SendAttempt, *, sms: OutgoingSms, outcome: Outcome, now: datetime
+) -> bool:
     """The claim was taken away meanwhile, from a worker that was frozen perhaps; what it learned is still a fact."""
     journal.append(db, "late_outcome", at=now, message=message, reason=type(outcome).__name__.lower())
     is_newest = message.attempts == sms.attempt
     if isinstance(outcome, Accepted) and not is_newest:
         tell_sent_twice(db, message, now=now)
-    if isinstance(outcome, Accepted) and is_newest and message.state == State.PLANNED:
+    if is_newest and message.state == State.PLANNED and _disproves(outcome, attempt):
         # It was held for proven that it had not left, and waits to be sent again.
         messages.change_state(db, message, State.SENDING, held_reason=None)
-    is_open = message.state in (State.UNCONFIRMED, State.SENDING)
-    if is_newest and is_open and not isinstance(outcome, Unknown):
+    is_open = message.state == State.SENDING or (
+        message.state == State.UNCONFIRMED and not isinstance(outcome, Unknown)
+    )
+    if is_newest and is_open:
         values = {"sent_at": None, **_after(message, sms, outcome, now)}
         messages.change_state(db, message, values.pop("state"), **values)
         end_doubt(db, message, attempt=sms.attempt, outcome="The answer of the provider came late.", now=now)
         _note(db, message, sms, outcome, now)
+    if isinstance(outcome, Accepted):
+        breakers.learn(db, message, outcome, since=attempt.started_at, now=now)
     return False
+
+
+def _disproves(outcome: Outcome, attempt: SendAttempt) -> bool:
+    """Whether an attempt that was held for not sent may have left: its request was still under way when the list was read."""
+    if isinstance(outcome, Unknown) and attempt.code == NOT_IN_LIST:
+        attempt.outcome, attempt.code = "unknown", None
+        return True
+    return isinstance(outcome, Accepted)

@@ -82,12 +82,17 @@ def resume(db: Session, *, by: str, now: datetime) -> list[str]:
 
     What they held is looked at again at once.
     """
-    reason, ended = running.installation(db).pause_reason, []
+    ended: list[str] = []
+    # Senders before the installation, as everywhere: so nobody waits for ever.
+    stopped = db.scalars(
+        select(Sender).where(Sender.paused_at.is_not(None)).order_by(Sender.id).with_for_update()
+    ).all()
+    reason = running.installation(db).pause_reason
     if running.resume_all(db):
         ended.append(f"all sending ({reason})")
         for shown in ("paused", PROVIDER_DOWN):
             release(db, shown, now=now)
-    for sender in db.scalars(select(Sender).where(Sender.paused_at.is_not(None)).order_by(Sender.id)):
+    for sender in stopped:
         ended.append(f"sender {sender.key} ({sender.pause_reason})")
         running.resume_sender(db, sender.id)
         for shown in ("sender_paused", PROVIDER_DOWN):

@@ -80,14 +80,11 @@ def tell_unconfirmed(db: Session, message: Message, *, now: datetime) -> bool:
     """Nobody can prove whether the patient has the text: it is not sent again, and a person decides. False if told before."""
     urgent = message.priority < 2
     ask = "Phone the patient at once and say what the text says." if urgent else "If it matters what it says, phone."
-    return tasks.open_task(
+    return tasks.open_about(
         db,
+        message,
         identity=f"unconfirmed:{message.id}:{message.attempts}",
         kind="unconfirmed",
-        clinic_id=message.clinic_id,
-        patient_id=message.patient_id,
-        session_id=message.session_id,
-        message_id=message.id,
         level="red" if urgent else "routine",
         now=now,
         reason="The provider did not say whether it took this text, and nothing proves it. It is not sent again by itself.",
@@ -98,14 +95,11 @@ def tell_unconfirmed(db: Session, message: Message, *, now: datetime) -> bool:
 
 def tell_sent_twice(db: Session, message: Message, *, now: datetime) -> None:
     """The provider reports on a text of ours under an id that none of our requests got: it may have sent it twice."""
-    tasks.open_task(
+    tasks.open_about(
         db,
+        message,
         identity=f"sent_twice:{message.id}",
         kind="sent_twice",
-        clinic_id=message.clinic_id,
-        patient_id=message.patient_id,
-        session_id=message.session_id,
-        message_id=message.id,
         level="red",
         now=now,
         reason="The provider reports on this text under an id that it did not give us: it may have gone out twice.",
@@ -115,14 +109,11 @@ def tell_sent_twice(db: Session, message: Message, *, now: datetime) -> None:
 
 def tell_left_after_all(db: Session, message: Message, *, now: datetime) -> None:
     """What was ended as not sent has left: the plan went on as if the patient did not have it."""
-    tasks.open_task(
+    tasks.open_about(
         db,
+        message,
         identity=f"left_after_all:{message.id}",
         kind="left_after_all",
-        clinic_id=message.clinic_id,
-        patient_id=message.patient_id,
-        session_id=message.session_id,
-        message_id=message.id,
         level="amber",
         now=now,
         reason=f"The provider reports that it had taken this text, which was held for not sent and has ended as {message.state}.",

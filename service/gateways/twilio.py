@@ -29,6 +29,7 @@ from service.domain.sms import (
     TOO_LATE,
     Accepted,
     Blame,
+    GatewayClosedError,
     InboundSms,
     ListedSms,
     ListRefusedError,
@@ -253,8 +254,8 @@ class TwilioGateway(SmsGateway):
         await self._transport.close()
 
 
-def _closed() -> AftercareError:
-    return AftercareError(
+def _closed() -> GatewayClosedError:
+    return GatewayClosedError(
         "The service is stopping and asks Twilio nothing any more. Nothing was changed; ask again later."
     )
 

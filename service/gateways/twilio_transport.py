@@ -185,10 +185,10 @@ def sort_failure(error: Exception) -> Refused | Unknown:
 
 
 def has_answered(error: Exception) -> bool:
-    """Whether a request that ended so was answered, be it with a no, or with what nobody can read."""
+    """Whether Twilio answered a request that ended so, be it with a no, or with what nobody can read."""
     if isinstance(error, TwilioRestException | TwilioServiceException):
         status: object = error.status
-        return isinstance(status, int) and status < 500
+        return _speaks_for_twilio(error) and isinstance(status, int) and status < 500
     return not isinstance(error, aiohttp.ClientError | TimeoutError)
 
 

@@ -180,7 +180,7 @@ def people(dice: Dice, count: int, *, of: list[Place]) -> Iterator[Person]:
     for n in range(1, count + 1):
         key = f"p{n:04}"
         person = _person(dice, key, n=n, place=of[(n - 1) % len(of)])
-        if before is not None and dice.falls(0.07, key, "shares the number"):
+        if before is not None and dice.falls(0.12, key, "shares the number"):
             person.number = before.number
         yield person
         before = person

@@ -15,6 +15,15 @@ READ_ONLY = "aftercare_read_only"
 BUSY_MS = 15_000
 IDLE_MS = 15_000
 """A worker that was frozen inside a transaction lets go of its rows after this long, so that the others can go on."""
+CONNECTING = {
+    "connect_timeout": 10,
+    "keepalives_idle": 20,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 30_000,
+}
+"""A host that is gone without a word is given up within half a minute (seconds; the last one milliseconds), not in hours.
+https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS"""
 POOL = {"pool_size": 10, "max_overflow": 40}
 """Room for every thread of the web server (40) beside the ticks."""
 
@@ -65,7 +74,9 @@ def _alembic(connection: Connection) -> Config:
 
 
 def _postgresql(url: str) -> Engine:
-    engine = create_engine(url, pool_pre_ping=True, **POOL)
+    said = make_url(url).query
+    connecting = {name: value for name, value in CONNECTING.items() if name not in said}
+    engine = create_engine(url, pool_pre_ping=True, connect_args=connecting, **POOL)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:
@@ -84,7 +95,7 @@ def _sqlite(url: str) -> Engine:
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:
         connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", f"busy_timeout={BUSY_MS}"):
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_MS}"):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")

@@ -27,13 +27,14 @@ class OpenAttempt(NamedTuple):
 
 
 def next_to_ask(db: Session, *, now: datetime, after: datetime, until: datetime, limit: int) -> list[Message]:
-    """The most urgent doubts that began after ``after`` and up to ``until`` and whose turn has come, and all others about texts
-    to their numbers behind them; locked. A doubt's turn stands in ``attempt_at``; one without an attempt of unknown id has none.
+    """The most urgent doubts that began up to ``until``, about texts handed over after ``after``, whose turn has come, and all
+    others about texts to their numbers behind them; locked. A doubt's turn stands in ``attempt_at``; one without an attempt of unknown id has none.
     """
     comparable = exists().where(
         SendAttempt.message_id == Message.id,
         SendAttempt.n == Message.attempts,
         SendAttempt.number == Message.to_number,
+        SendAttempt.started_at > after,
         SendAttempt.provider_sid.is_(None),
         MAY_HAVE_LEFT,
     )

@@ -1,6 +1,6 @@
 """What comes in, kept as it came: texts from phones and the provider's reports. Understanding it is a later act."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from sqlalchemy import String, literal_column, select
@@ -63,6 +63,14 @@ def new_receipts(db: Session, *, limit: int) -> list[RawReceipt]:
     """Reports not yet worked in, oldest first, locked; those that another worker holds are left to it."""
     new = select(RawReceipt).where(RawReceipt.applied_at.is_(None), RawReceipt.failures < TRIES)
     return list(db.scalars(new.order_by(RawReceipt.id).limit(limit).with_for_update(skip_locked=True)))
+
+
+def reported(db: Session, message_ids: Collection[int]) -> set[int]:
+    """About which of these messages reports have come that are not worked in."""
+    waiting = select(RawReceipt.message_id).where(
+        RawReceipt.applied_at.is_(None), RawReceipt.message_id.in_(message_ids)
+    )
+    return {message_id for message_id in db.scalars(waiting) if message_id is not None}
 
 
 def _fit(column: InstrumentedAttribute[str] | InstrumentedAttribute[str | None], value: str) -> str:

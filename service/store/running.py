@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, delete, or_, select, update
 from sqlalchemy.orm import Session
 
-from service.domain.breakers import Cause, tried_after
+from service.domain.breakers import LONGEST_WAIT, Cause, tried_after
 from service.store.inserts import insert_into
 from service.store.tables import Heartbeat, Installation, Sender
 
@@ -32,6 +32,11 @@ def heartbeats(db: Session) -> list[Heartbeat]:
 def installation(db: Session) -> Installation:
     """The row about the whole installation."""
     return db.get_one(Installation, ONE)
+
+
+def installation_as_it_stays(db: Session) -> Installation:
+    """The row about the whole installation, which nobody changes until this transaction is over."""
+    return db.get_one(Installation, ONE, populate_existing=True, with_for_update={"read": True})
 
 
 def pause_all(db: Session, *, at: datetime, reason: str, cause: Cause | None = None) -> bool:
@@ -88,7 +93,8 @@ def _resume(db: Session, table: type[Sender | Installation], key: int, *same: Co
 
 def claim_try(db: Session, *, now: datetime) -> Installation | None:
     """The installation's row, held, where it is time to try the provider out; None where not, or where another worker does."""
-    due = select(Installation).where(Installation.probe_at <= now).with_for_update(skip_locked=True)
+    time_to_try = or_(Installation.probe_at <= now, Installation.probe_at > now + LONGEST_WAIT)
+    due = select(Installation).where(time_to_try).with_for_update(skip_locked=True)
     return db.scalar(due, execution_options={"populate_existing": True})
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import Select, case, literal_column, select, update
 from sqlalchemy.orm import Session
 
 from service.store.inserts import insert_new
-from service.store.tables import Task
+from service.store.tables import Message, Task
 
 # Spelled out and not bound, so that both databases see that the partial index holds all that is asked for.
 PLANNED = Task.state == literal_column("'planned'")
@@ -52,6 +52,25 @@ def open_task(
         state="open",
     )
     return written is not None
+
+
+def open_about(
+    db: Session, message: Message, *, identity: str, kind: str, level: str, now: datetime, reason: str, next_action: str
+) -> bool:
+    """As :func:`open_task` does, about a text: it goes to the clinic of the text, with the patient and the session."""
+    return open_task(
+        db,
+        identity=identity,
+        kind=kind,
+        clinic_id=message.clinic_id,
+        patient_id=message.patient_id,
+        session_id=message.session_id,
+        message_id=message.id,
+        level=level,
+        now=now,
+        reason=reason,
+        next_action=next_action,
+    )
 
 
 def listed(

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-import psycopg
 import pytest
 
-from tests.conftest import _copy_of, _temporary_database
+from tests.conftest import copy_of, temporary_database
 from tests.crash.counting import ALL_WELL
 from tests.crash.ordeal import Ordeal, Outcome, Strike, endure
 from tests.postgres_server import UNPRIVILEGED, PostgresServer
@@ -81,9 +80,9 @@ class Ground:
     @contextmanager
     def _database(self, ordeal: Ordeal, folder: Path) -> Iterator[str]:
         if ordeal.engine == LITE:
-            yield _copy_of(self.sqlite_template, folder)
+            yield copy_of(self.sqlite_template, folder)
             return
-        with _temporary_database(self.postgres, self.postgres_template) as name:
+        with temporary_database(self.postgres, self.postgres_template) as name:
             # The server of the tests forgets what it committed last when it crashes; this database does not.
             self._ask(f"ALTER DATABASE {name} SET synchronous_commit = on")
             yield self.postgres.url_of(name)
@@ -103,8 +102,7 @@ class Ground:
         )
 
     def _ask(self, statement: str) -> str:
-        libpq = self.postgres.url.set(drivername="postgresql").render_as_string(hide_password=False)
-        with psycopg.connect(libpq, autocommit=True) as connection:
+        with self.postgres.connect() as connection:
             answer = connection.execute(statement.encode())
             row = answer.fetchone() if answer.description else None
             return str(row[0]) if row else ""

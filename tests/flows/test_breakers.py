@@ -268,7 +268,6 @@ def test_an_answer_that_crosses_a_persons_pause_does_not_end_it(
 ) -> None:
     """The stop was read before the person made it theirs, and is to be ended after that."""
     (text,) = ready(quick, 1)
-    quick.change(text, claimed_at=NOW + MINUTE)
     with quick.sessions.begin() as db:
         running.pause_all(db, at=NOW, reason="no answer", cause=Cause.DOWN)
     before = whole(quick)
@@ -276,7 +275,7 @@ def test_an_answer_that_crosses_a_persons_pause_does_not_end_it(
         pause(db, reason="wrong texts", by="nurse", now=NOW)
     monkeypatch.setattr(running, "not_well", lambda *_: [before])
     with quick.sessions.begin() as db:
-        learn(db, db.get_one(Message, text.id), Accepted("SM1"), now=NOW + MINUTE)
+        learn(db, db.get_one(Message, text.id), Accepted("SM1"), since=NOW + MINUTE, now=NOW + MINUTE)
     assert whole(quick).pause_reason == "wrong texts"
     assert journal(quick, "resumed") == []
 

@@ -260,7 +260,7 @@ def test_our_own_id_brings_the_provider_s(sessions: Sessions, state: str, outcom
     one.hear(said("queued", mid=one.id))
     row, (attempt,) = one.row(), one.attempts()
     assert (row.state, row.provider_sid, row.claim_token) == ("sent", "SM1", None)
-    assert row.sent_at == (NOW if state == "unconfirmed" else NOW + timedelta(minutes=1))
+    assert row.sent_at == attempt.started_at == NOW + timedelta(minutes=1)
     assert (attempt.provider_sid, attempt.outcome, attempt.finished_at) == ("SM1", "accepted", LATER)
     assert one.kinds() == ["sent", "receipt"]
 

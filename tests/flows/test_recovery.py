@@ -3,22 +3,26 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from threading import Barrier
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select, update
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.domain.proof import GIVE_UP
-from service.domain.sms import LEAVE_WITHIN, Accepted, ListedSms, OutgoingSms, Sender
+from service.domain.errors import AftercareError
+from service.domain.proof import EARLIER, GIVE_UP
+from service.domain.sms import LEAVE_WITHIN, Accepted, GatewayClosedError, ListedSms, OutgoingSms, Sender
 from service.flows import recovery
 from service.flows.delivery import apply_receipt
-from service.flows.doubts import decide_sent
+from service.flows.doubts import attach, decide_sent
 from service.flows.receipts import receive_receipt
 from service.flows.recovery import STALE, recover, rescue_stale_claims
 from service.gateways.simulated import SimulatedGateway, Span
 from service.gateways.twilio import TwilioConfig, TwilioGateway
-from service.store.tables import Message, Patient, SendAttempt, Task
+from service.store import inbox
+from service.store.tables import Message, Patient, RawReceipt, SendAttempt, Task
 from tests.fakes.apps import PUBLIC
 from tests.fakes.scripted_gateway import said
 from tests.fakes.twilio_server import ACCOUNT_SID, KEY_SECRET, KEY_SID, Breakage, FakeTwilio
@@ -69,11 +73,11 @@ def test_no_request_is_under_way_when_a_claim_is_taken_away() -> None:
     assert LEAVE_WITHIN + timedelta(seconds=10) < STALE
 
 
-def test_a_rescued_text_may_have_left_since_its_claim(life: ClinicLife) -> None:
+def test_the_doubt_about_a_rescued_text_begins_with_the_rescue(life: ClinicLife) -> None:
     text = claimed(life, STALE * 2, urgency="care", priority=1)
     rescue_stale_claims(life.sessions, life.clock)
     row, attempt = life.fresh(text), attempt_of(life, text)
-    assert (row.reason, row.sent_at, row.claim_token, row.attempts) == ("worker_lost", NOW - STALE * 2, None, 1)
+    assert (row.reason, row.sent_at, row.claim_token, row.attempts) == ("worker_lost", NOW, None, 1)
     assert (attempt.outcome, attempt.finished_at) == ("unknown", NOW)
     assert life.story(row) == [("unconfirmed", "worker_lost")]
     assert life.tasks() == [], "nobody is troubled while it can still be found out"
@@ -172,6 +176,10 @@ class Uncertain:
         outcome = self.life.network.submit(sms, self.life.now)
         assert isinstance(outcome, Accepted)
         return outcome.provider_sid
+
+    def sid_of(self, message: Message) -> str:
+        """What the provider calls it."""
+        return next(sid for sid, taken in self.life.network.accepted.items() if taken.text.message_id == message.id)
 
     def behave(self, **how: Any) -> None:
         self.life.network.config = replace(self.life.network.config, **how)
@@ -572,7 +580,10 @@ def test_a_worker_that_was_only_frozen_may_still_say_what_it_learned(uncertain: 
 # --- Many doubts, and a provider that is down ---------------------------------------------------------------------
 
 
-def test_a_list_that_breaks_ends_the_run_and_the_next_one_asks_about_another(uncertain: Uncertain) -> None:
+def test_a_list_that_breaks_ends_the_run_and_the_next_one_asks_about_another(
+    uncertain: Uncertain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "ASKED_AT_ONCE", 1)
     uncertain.behave(outages=[Span(NOW, NOW + timedelta(hours=10))])
     texts = [uncertain.lost(taken=False) for _ in range(3)]
     for n in range(4):
@@ -601,7 +612,10 @@ def test_one_question_settles_all_texts_to_a_number(uncertain: Uncertain) -> Non
     assert uncertain.gateway.asked == [None, patient.phone]
 
 
-def test_a_run_is_bounded_and_nobody_is_troubled_before_all_were_asked_about(uncertain: Uncertain) -> None:
+def test_a_run_is_bounded_and_nobody_is_troubled_before_all_were_asked_about(
+    uncertain: Uncertain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "ASKED_AT_ONCE", 1)
     for n in range(5):
         uncertain.lost(taken=True, body=f"Text {n}")
 
@@ -614,6 +628,108 @@ def test_a_run_is_bounded_and_nobody_is_troubled_before_all_were_asked_about(unc
     assert uncertain.life.tasks() == []
 
 
+def test_several_are_asked_about_at_once_and_one_list_that_breaks_is_that_one_s_loss(
+    uncertain: Uncertain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of six waits until all six are being asked about; a list that is not shown proves nothing, of its own number."""
+    numbers = [uncertain.lost(taken=True, body=f"Text {n}").to_number for n in range(6)]
+    together = Barrier(6, timeout=60)
+    show = SimulatedGateway.texts_to
+
+    def break_off(self: SimulatedGateway, number: str | None, since: datetime) -> list[ListedSms]:
+        if number is not None and not together.broken:
+            together.wait()
+        if number == numbers[2]:
+            raise AftercareError("The list broke off.")
+        return show(self, number, since)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SimulatedGateway, "texts_to", break_off)
+        assert uncertain.recover(WAIT) == 5
+        together.abort()
+        assert uncertain.states() == ["sent", "sent", "unconfirmed", *["sent"] * 3]
+        assert uncertain.life.tasks() == []
+        uncertain.recover(TWICE)
+    (task,) = uncertain.life.tasks("unconfirmed")
+    assert task.message_id == 3
+
+
+def test_a_service_that_stops_puts_nothing_before_people(uncertain: Uncertain, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(2):
+        uncertain.lost(taken=True)
+
+    def closing(*_: object) -> list[ListedSms]:
+        raise GatewayClosedError("The service is stopping.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SimulatedGateway, "texts_to", closing)
+        assert [uncertain.recover(age) for age in (WAIT, TWICE)] == [0, 0]
+    assert uncertain.life.tasks() == []
+    assert uncertain.recover(TWICE) == 2
+
+
+@pytest.mark.parametrize(
+    ("trouble", "settled"),
+    [
+        pytest.param(OperationalError("UPDATE", None, Exception("gone")), 0, id="the database is away: all wait"),
+        pytest.param(ValueError("a fault of ours"), 2, id="a fault of ours with one text: the others go on"),
+    ],
+)
+def test_whoever_was_not_settled_is_asked_about_again_at_once(
+    uncertain: Uncertain, monkeypatch: pytest.MonkeyPatch, trouble: Exception, settled: int
+) -> None:
+    texts = [uncertain.lost(taken=True, body=f"Text {n}") for n in range(3)]
+
+    def fail_with_the_first(db: Session, message: Message, listed: ListedSms, *, now: datetime) -> None:
+        if message.id == texts[0].id:
+            raise trouble
+        attach(db, message, listed, now=now)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recovery, "attach", fail_with_the_first)
+        if settled:
+            assert uncertain.recover(WAIT) == settled
+        else:
+            with pytest.raises(OperationalError):
+                uncertain.recover(WAIT)
+    assert uncertain.states().count("sent") == settled
+    assert uncertain.recover(WAIT) == (0 if settled else 3)
+
+
+def test_what_the_provider_reported_is_worked_in_before_it_is_asked(uncertain: Uncertain) -> None:
+    """The callback was kept, and the process died before it could be worked in; and the list lags."""
+    text = uncertain.lost(taken=True)
+    with uncertain.life.sessions.begin() as db:
+        inbox.add_receipt(db, said("delivered", sid=uncertain.sid_of(text), mid=text.id), now=NOW)
+    uncertain.behave(list_lag=timedelta(hours=1))
+    uncertain.recover(TWICE)
+    assert uncertain.life.fresh(text).state == "delivered"
+
+
+def test_a_report_that_can_not_be_worked_in_is_no_proof_of_the_contrary(uncertain: Uncertain) -> None:
+    uncertain.known()
+    text = uncertain.lost(taken=False)
+    with uncertain.life.sessions.begin() as db:
+        raw_id = inbox.add_receipt(db, said("delivered", sid="SM" + "9" * 32, mid=text.id), now=NOW)
+        db.execute(update(RawReceipt).where(RawReceipt.id == raw_id).values(failures=inbox.TRIES))
+    uncertain.recover(TWICE)
+    assert uncertain.life.fresh(text).state == "unconfirmed"
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["nothing left lately", "another text left"])
+def test_a_clock_minutes_ahead_of_the_provider_s_makes_no_list_a_proof(uncertain: Uncertain, known: bool) -> None:
+    """The provider dates the text so long before our attempt that it can not be told to be the same."""
+    if known:
+        uncertain.known()
+    text = uncertain.lost(taken=True)
+    with uncertain.life.sessions.begin() as db:
+        ahead = update(SendAttempt).where(SendAttempt.message_id == text.id)
+        db.execute(ahead.values(started_at=NOW + EARLIER + timedelta(seconds=10)))
+    uncertain.recover(TWICE + EARLIER)
+    assert uncertain.life.fresh(text).state == "unconfirmed"
+    assert len(uncertain.life.tasks("unconfirmed")) == 1
+
+
 def test_people_are_told_batch_by_batch(uncertain: Uncertain, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recovery, "BATCH", 2)
     for _ in range(5):
@@ -623,7 +739,10 @@ def test_people_are_told_batch_by_batch(uncertain: Uncertain, monkeypatch: pytes
     assert len(uncertain.life.tasks("unconfirmed")) == 5
 
 
-def test_the_most_urgent_is_asked_about_first_then_the_oldest(uncertain: Uncertain) -> None:
+def test_the_most_urgent_is_asked_about_first_then_the_oldest(
+    uncertain: Uncertain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "ASKED_AT_ONCE", 1)
     routine, care = uncertain.lost(taken=True), uncertain.lost(taken=True, urgency="care", priority=1)
     uncertain.life.now = NOW - timedelta(seconds=1)
     older = uncertain.lost(taken=True)
@@ -654,7 +773,8 @@ def test_where_nothing_is_in_doubt_nobody_is_asked(uncertain: Uncertain) -> None
     assert uncertain.gateway.asked == []
 
 
-def test_killed_between_two_numbers_nothing_is_lost(uncertain: Uncertain) -> None:
+def test_killed_between_two_numbers_nothing_is_lost(uncertain: Uncertain, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recovery, "ASKED_AT_ONCE", 1)
     for n in range(2):
         uncertain.lost(taken=True, body=f"Text {n}")
 

@@ -10,7 +10,7 @@ import pytest
 
 from service.flows.verification.findings import Rule
 from service.store.database import create_engine_for, session_factory
-from tests.conftest import _copy_of, _temporary_database
+from tests.conftest import copy_of, temporary_database
 from tests.flows.clinic_life import at
 from tests.flows.verified_life import TREATED, Tampered, fortnight
 
@@ -35,11 +35,11 @@ def copies(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     """Gives out copies of the fortnight's database, by their address."""
     if request.param == "sqlite":
         folder = tmp_path_factory.mktemp("fortnight")
-        _live(_copy_of(request.getfixturevalue("sqlite_template"), folder))
+        _live(copy_of(request.getfixturevalue("sqlite_template"), folder))
         yield lambda copy_to: _sqlite_copy(folder / "aftercare.db", copy_to)
     else:
         server = request.getfixturevalue("postgres")
-        with _temporary_database(server, request.getfixturevalue("postgres_template")) as name:
+        with temporary_database(server, request.getfixturevalue("postgres_template")) as name:
             _live(server.url_of(name))
             yield lambda _: _postgres_copy(server, name)
 
@@ -60,12 +60,12 @@ def _live(url: str) -> None:
 
 @contextmanager
 def _sqlite_copy(lived: Path, folder: Path) -> Iterator[str]:
-    yield _copy_of(lived, folder)
+    yield copy_of(lived, folder)
 
 
 @contextmanager
 def _postgres_copy(server: Any, lived: str) -> Iterator[str]:
-    with _temporary_database(server, lived) as name:
+    with temporary_database(server, lived) as name:
         yield server.url_of(name)
 
 

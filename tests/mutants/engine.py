@@ -34,9 +34,9 @@ MUTANTS = (
     ),
     Mutant(
         "walls show UTC",
-        "service/domain/windows.py",
-        "    wall = datetime.combine(day, at, zone).replace(fold=0)\n",
-        "    wall = datetime.combine(day, at, UTC).replace(fold=0)\n",
+        "service/domain/anchors.py",
+        "            return resolve_local(day + timedelta(days=days), at, zone)\n",
+        '            return resolve_local(day + timedelta(days=days), at, ZoneInfo("UTC"))\n',
     ),
     Mutant(
         "a day has 24 hours, also when the clocks change",
@@ -70,9 +70,9 @@ MUTANTS = (
     ),
     Mutant(
         "sent when it is of no use any more",
-        "service/domain/eligibility.py",
-        "    if look.expires_at is not None and now > look.expires_at - LEAST_USEFUL:\n",
-        "    if look.expires_at is not None and now > look.expires_at + LEAST_USEFUL * 600:\n",
+        "service/domain/anchors.py",
+        "    return None if useless is None or anchor is None else at_offset(useless.offset, anchor, case.clinic.zone)\n",
+        "    return None\n",
     ),
     Mutant(
         "sent at any hour",

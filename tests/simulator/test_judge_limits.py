@@ -249,3 +249,15 @@ def test_a_stop_is_for_every_clinic_that_shares_the_sender() -> None:
     story.took("2026-03-06 17:00", "baseline", **other)
 
     assert rules(story.judged("2026-03-07 12:00")) == {"sent_after_opt_out"}
+
+
+def test_the_newer_words_of_a_phone_stand_though_the_older_ones_take_as_long_to_be_understood() -> None:
+    """START five seconds after STOP: whoever texts right then may have understood both already, or neither."""
+    story = a_good_session()
+    no = story.says("2026-03-11 14:59:53", "STOP")
+    story.says("2026-03-11 14:59:58", "START")
+    story.without("pre_7d")
+    story.took("2026-03-11 15:00:05", "pre_7d", **DAY)
+    story.task("opted_out_before_session", "2026-03-11 15:00:06", answers=no)
+
+    assert story.judged("2026-03-11 20:00").violations == []

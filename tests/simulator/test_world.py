@@ -24,7 +24,7 @@ from service import logs
 from service.simulator.running import simulate
 
 logs.configure(None, "critical")
-print(*simulate({}, patients=8, weeks=3, chaos=True).log.lines(), sep="\\n")
+print(*simulate({}, patients=5, weeks=2, chaos=True).log.lines(), sep="\\n")
 """
 
 

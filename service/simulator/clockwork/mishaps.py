@@ -13,7 +13,7 @@ from service.simulator.dice import Dice
 from service.simulator.log import Log, stamp
 
 DAY = timedelta(days=1)
-FROZEN_FOR = timedelta(seconds=5), timedelta(minutes=25)
+FROZEN_FOR = timedelta(seconds=5), timedelta(minutes=90)
 STEPS = timedelta(seconds=1), timedelta(hours=1)
 STEP_LASTS = timedelta(seconds=30), timedelta(hours=8)
 
@@ -43,7 +43,7 @@ class Mishaps:
             self.meddle(sms)
         if not self.chaos:
             return
-        if self.dice.falls(0.004, "freezes", self._texts) and not self._frozen and not self.clock.off_by:
+        if self.dice.falls(0.006, "freezes", self._texts) and not self._frozen and not self.clock.off_by:
             self._freeze()
         self.fate.reach("handing over: before", drops=False)
 

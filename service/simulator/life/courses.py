@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import partial
 
 from service.domain.windows import local_day
@@ -73,6 +73,10 @@ class Courses:
             scene.later(ahead * dice.share(key, "cancelled when"), lambda: self.cancel(visit))
         if dice.falls(0.15, key, "in the way"):
             self._get_in_the_way(visit)
+        if dice.falls(0.03, key, "haggles"):
+            self._haggle(
+                visit, local_day(scene.now + ahead * dice.share(key, "haggles when"), visit.person.place.clock)
+            )
         if dice.falls(0.02, key, "twice"):
             scene.later(dice.span(MINUTE, DAY, key, "twice when"), lambda: self._enter_twice(visit))
         if dice.falls(0.04, key, "early"):
@@ -111,6 +115,14 @@ class Courses:
             start = scene.slot(visit.person.place, about, key, "moved", n)
         if start > scene.now:
             self._set_start(visit, start)
+
+    def _haggle(self, visit: Visit, day: date) -> None:
+        """One time after the other is agreed on within a day: more news than a patient may be texted."""
+        opens = self.scene.wall(visit.person.place, day, time(9))
+        for n in range(10):
+            moment = opens + n * HOUR
+            if moment > self.scene.now:
+                self.scene.at(moment, partial(self.move, visit, 20 + n))
 
     def _set_start(self, visit: Visit, start: datetime) -> None:
         visit.start, visit.end = start, visit.end and start + SESSION
