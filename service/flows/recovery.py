@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from typing import NamedTuple, assert_never
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.domain import proof
@@ -34,6 +33,8 @@ RUN = timedelta(seconds=20)
 """How long one run asks the provider; the next one goes on."""
 ASKED_AT_ONCE = 16
 """Numbers that the provider is asked about together."""
+LEASE = timedelta(minutes=1)
+"""Longer than it takes to ask about them and to settle what the answers prove."""
 LOOK_BACK = timedelta(hours=6)
 """So long before the oldest doubt a list begins: what our clock, or the provider's, dates wrongly is to be seen in it."""
 log = structlog.get_logger()
@@ -83,8 +84,8 @@ def settle_doubts(sessions: sessionmaker[Session], gateway: SmsGateway, clock: C
             settled += inquiry.ask_and_settle(numbers)
         except GatewayClosedError:
             return settled
-        except AftercareError as error:
-            log.warning("list_not_available", why=str(error))
+        if inquiry.in_vain is not None:
+            log.warning("list_not_available", why=str(inquiry.in_vain))
             return settled + _tell_people(sessions, until=began - 2 * wait, in_turn=None, clock=clock)
     return settled
 
@@ -99,40 +100,37 @@ class _Question(NamedTuple):
 
 
 class _Inquiry:
-    """One run of asking. What is found out about the list as a whole is found out once."""
+    """One run of asking. What is found out about the list as a whole is found out once.
+
+    ``in_vain`` is set where the provider showed no list of any number that it was asked about last.
+    """
 
     def __init__(self, sessions: sessionmaker[Session], gateway: SmsGateway, clock: Clock, wait: timedelta) -> None:
         self._sessions, self._gateway, self._clock, self._wait = sessions, gateway, clock, wait
         self._trusted: bool | None = None
+        self.in_vain: AftercareError | None = None
 
     def next_numbers(self) -> list[str]:
-        """Numbers whose turn it is. Their doubts' next turn is noted at once, so that nobody else asks the same meanwhile."""
+        """Numbers whose turn it is; for a minute nobody else asks about them, nor do we if we do not come to it."""
         now = self._clock()
         with self._sessions.begin() as db:
             due = doubts.next_to_ask(db, now=now, after=now - GIVE_UP, until=now - self._wait, limit=ASKED_AT_ONCE)
             for message in due:
-                message.attempt_at = proof.ask_next(message.sent_at or now, now=now, wait=self._wait)
+                message.attempt_at = now + LEASE
             return list(dict.fromkeys(message.to_number for message in due if message.to_number is not None))
 
     def ask_and_settle(self, numbers: Sequence[str]) -> int:
-        """Ask about all of them at once and settle what the answers prove.
-
-        Raises where the provider shows no list of any, and where we break off: who was not settled then keeps the turn.
-        """
-        began, settled, waiting, errors = self._clock(), 0, list(numbers), list[AftercareError]()
-        try:
-            questions = [self._question(number) for number in numbers]
-            with ThreadPoolExecutor(len(questions)) as pool:
-                for question, answer in zip(questions, pool.map(self._ask, questions), strict=True):
-                    settled += self._settle(question, answer)
-                    waiting.remove(question.number)
-                    errors += [answer] if isinstance(answer, AftercareError) else []
-        except (GatewayClosedError, SQLAlchemyError):
-            with self._sessions.begin() as db:
-                doubts.let_ask(db, waiting, at=began)
-            raise
+        """Ask about all of them at once, and settle what the answers prove; returns how many texts that was."""
+        settled, errors = 0, list[AftercareError]()
+        questions = [self._question(number) for number in numbers]
+        with ThreadPoolExecutor(len(questions)) as pool:
+            for question, answer in zip(
+                questions, pool.map(lambda each: self._ask(each.number, each.since), questions), strict=True
+            ):
+                settled += self._settle(question, answer)
+                errors += [answer] if isinstance(answer, AftercareError) else []
         if len(errors) == len(numbers):
-            raise errors[0]
+            self.in_vain = errors[0]
         return settled
 
     def _question(self, number: str) -> _Question:
@@ -142,28 +140,30 @@ class _Inquiry:
         since = min((doubt.started_at for doubt in known), default=asked_at) - LOOK_BACK
         # Only for proof of the contrary, which needs a doubt old enough, lists have to be trusted; and before this one is read.
         is_ripe = any(doubt.since is not None and doubt.since <= asked_at - 2 * self._wait for doubt in known)
-        return _Question(number, since, asked_at, is_ripe and self._trusts_lists(since))
+        if is_ripe and self._trusted is None:
+            self._trusted = self._shows_what_is_there(since)
+            log.info("list_looked_at", trusted=self._trusted)
+        return _Question(number, since, asked_at, is_ripe and bool(self._trusted))
 
-    def _trusts_lists(self, since: datetime) -> bool:
-        """Whether lists by number show at this moment what is there: the newest text that certainly left has to be in its own.
+    def _shows_what_is_there(self, since: datetime) -> bool:
+        """Whether lists by number hide nothing at this moment: the newest text that certainly left has to be in its own.
 
         Where none has left lately, a list of everything must show no text without words.
         """
-        if self._trusted is None:
-            now = self._clock()
-            with self._sessions.begin() as db:
-                sample = doubts.newest_accepted(db, after=now - GIVE_UP, until=now - self._wait)
-            if sample is None:
-                self._trusted = all(sms.body for sms in self._gateway.texts_to(None, since))
-            else:
-                listed = self._gateway.texts_to(sample.number, sample.started_at - LOOK_BACK)
-                self._trusted = proof.shows(listed, sample.provider_sid or "", body=sample.text)
-            log.info("list_looked_at", trusted=self._trusted)
-        return self._trusted
+        now = self._clock()
+        with self._sessions.begin() as db:
+            sample = doubts.newest_accepted(db, after=now - GIVE_UP, until=now - self._wait)
+        number, since = (None, since) if sample is None else (sample.number, sample.started_at - LOOK_BACK)
+        listed = self._ask(number, since)
+        if isinstance(listed, AftercareError):
+            return False
+        if sample is None:
+            return all(sms.body for sms in listed)
+        return proof.shows(listed, sample.provider_sid or "", body=sample.text)
 
-    def _ask(self, question: _Question) -> list[ListedSms] | AftercareError:
+    def _ask(self, number: str | None, since: datetime) -> list[ListedSms] | AftercareError:
         try:
-            return self._gateway.texts_to(question.number, question.since)
+            return self._gateway.texts_to(number, since)
         except GatewayClosedError:
             raise
         except AftercareError as error:
@@ -189,6 +189,8 @@ class _Inquiry:
             # What the provider reported and nobody has worked in yet will tell.
             reported = inbox.reported(db, verdicts)
             by_id, now = {row.message.id: row.message for row in rows}, self._clock()
+            for key in verdicts:
+                by_id[key].attempt_at = proof.ask_next(by_id[key].sent_at or now, now=now, wait=self._wait)
             return sum(
                 _act(db, by_id[key], verdict, now=now) for key, verdict in verdicts.items() if key not in reported
             )

@@ -18,7 +18,7 @@ from service.domain.sms import TOO_LATE, Accepted, Blame, Outcome, OutgoingSms, 
 from service.flows import breakers
 from service.flows.doubts import NOT_IN_LIST
 from service.flows.refusals import draw_consequences
-from service.flows.telling import end_doubt, tell_sent_twice
+from service.flows.telling import doubt_again, end_doubt, tell_sent_twice
 from service.store import attempts, journal, messages
 from service.store.tables import Message, SendAttempt
 from service.store.trouble import is_passing
@@ -99,6 +99,8 @@ def settle(db: Session, sms: OutgoingSms, outcome: Outcome, *, token: str, now: 
     db.flush()
     values = _after(message, sms, outcome, now)
     if not messages.settle(db, sms.message_id, token=token, values=values):
+        if isinstance(outcome, Accepted):
+            breakers.learn(db, message, outcome, since=attempt.started_at, now=now)
         # It may be written already: the connection broke before the database could say so.
         return _settle_late(db, message, attempt, sms=sms, outcome=outcome, now=now) if is_news else True
     db.refresh(message)
@@ -166,16 +168,17 @@ def _settle_late(
     if is_newest and is_open:
         values = {"sent_at": None, **_after(message, sms, outcome, now)}
         messages.change_state(db, message, values.pop("state"), **values)
-        end_doubt(db, message, attempt=sms.attempt, outcome="The answer of the provider came late.", now=now)
+        if isinstance(outcome, Unknown):
+            doubt_again(db, message, attempt=sms.attempt)
+        else:
+            end_doubt(db, message, attempt=sms.attempt, outcome="The answer of the provider came late.", now=now)
         _note(db, message, sms, outcome, now)
-    if isinstance(outcome, Accepted):
-        breakers.learn(db, message, outcome, since=attempt.started_at, now=now)
     return False
 
 
 def _disproves(outcome: Outcome, attempt: SendAttempt) -> bool:
     """Whether an attempt that was held for not sent may have left: its request was still under way when the list was read."""
     if isinstance(outcome, Unknown) and attempt.code == NOT_IN_LIST:
-        attempt.outcome, attempt.code = "unknown", None
+        attempt.outcome, attempt.code, attempt.detail = "unknown", None, outcome.reason
         return True
     return isinstance(outcome, Accepted)

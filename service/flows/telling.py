@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from service.domain.careplan import Step
@@ -123,9 +123,19 @@ def tell_left_after_all(db: Session, message: Message, *, now: datetime) -> None
 
 def end_doubt(db: Session, message: Message, *, attempt: int, outcome: str, now: datetime) -> None:
     """Nobody has to find out any more whether the provider took it."""
-    doubts = select(Task.id).where(Task.identity == f"unconfirmed:{message.id}:{attempt}")
-    for task_id in db.scalars(doubts).all():
+    for task_id in db.scalars(select(Task.id).where(_of_doubt(message, attempt))).all():
         tasks.close(db, task_id, outcome=outcome, now=now)
+
+
+def doubt_again(db: Session, message: Message, *, attempt: int) -> None:
+    """What had ended the doubt proves nothing: if a person had been asked to find out, one is asked again."""
+    task = db.scalar(select(Task).where(_of_doubt(message, attempt), Task.state == "closed"))
+    if task is not None:
+        task.state, task.closed_at, task.outcome = "open", None, None
+
+
+def _of_doubt(message: Message, attempt: int) -> ColumnElement[bool]:
+    return Task.identity == f"unconfirmed:{message.id}:{attempt}"
 
 
 def tell_unplannable(db: Session, errors: Mapping[int, Exception], *, now: datetime) -> None:

@@ -54,12 +54,6 @@ def next_to_ask(db: Session, *, now: datetime, after: datetime, until: datetime,
     return [*found, *db.scalars(alike.order_by(Message.id).with_for_update(skip_locked=True))]
 
 
-def let_ask(db: Session, numbers: Collection[str], *, at: datetime) -> None:
-    """Have every doubt about texts to these numbers asked about from ``at`` on."""
-    of_numbers = update(Message).where(*UNCONFIRMED, Message.to_number.in_(numbers))
-    db.execute(of_numbers.values(attempt_at=at).execution_options(synchronize_session=False))
-
-
 def open_attempts(db: Session, number: str, *, since: datetime) -> list[OpenAttempt]:
     """Attempts to a number, begun after ``since``, that may have left and whose provider's id is not known; their messages locked."""
     attempts = select(SendAttempt).where(

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 
 from service.domain import rates
-from service.domain.breakers import SHOWN_BY_STOPS
+from service.domain.breakers import LONGEST_WAIT, SHOWN_BY_STOPS, is_due
 from service.domain.careplan import Urgency
 from service.domain.eligibility import HELD_FOR
 from service.domain.errors import AftercareError
@@ -170,13 +170,14 @@ def senders_due(db: Session, *, now: datetime) -> list[int]:
     not stopped itself comes first.
     """
     whole = running.installation(db)
-    if whole.paused_at is not None and whole.probe_at is not None and whole.probe_at <= now:
+    if whole.paused_at is not None and whole.probe_at is not None and is_due(whole.probe_at, now):
         first = _to_try_first(db, whole.paused_at, now)
         if first is not None:
             return [first]
     planned = exists().where(PLANNED, Message.sender_id == Sender.id, Message.priority.in_(PRIORITIES))
     due = planned.where(Message.attempt_at <= now)
-    to_try = and_(Sender.probe_at <= now, planned.where(Message.attempt_at <= now + HELD_FOR))
+    time_to_try = or_(Sender.probe_at <= now, Sender.probe_at > now + LONGEST_WAIT)
+    to_try = and_(time_to_try, planned.where(Message.attempt_at <= now + HELD_FOR))
     work = due if whole.paused_at else or_(due, to_try)
     return list(db.scalars(select(Sender.id).where(work).order_by(Sender.id)))
 

@@ -1,6 +1,6 @@
 """When sending stops for the provider's sake, what shows that it may go on, and how often that is tried."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -9,18 +9,23 @@ from hypothesis import strategies as st
 from service.domain.breakers import (
     CLOSING,
     IN_A_ROW,
+    LONGEST_WAIT,
     UNREACHABLE,
     Cause,
     Reach,
     Sign,
     asks_first,
     ends,
+    is_due,
     shown_as,
     sign_of,
     tried_after,
     who_is_cut_off,
 )
 from service.domain.sms import TOO_LATE, Accepted, Blame, Outcome, Refused, Unknown
+
+NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
+MOMENT = timedelta(microseconds=1)
 
 
 def refusal(code: str, blame: Blame = Blame.RETRY) -> Refused:
@@ -94,6 +99,30 @@ def test_how_often_it_is_tried(cause: Cause, minutes: list[float]) -> None:
 @given(cause=st.sampled_from(Cause), tries=st.integers(0, 10**9))
 def test_it_is_never_given_up(cause: Cause, tries: int) -> None:
     assert timedelta() < tried_after(cause, tries) <= tried_after(cause, tries + 1) <= timedelta(minutes=15)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "due"),
+    [
+        pytest.param(-timedelta(days=2), True, id="two days ago: nobody was there"),
+        pytest.param(-MOMENT, True, id="a moment ago"),
+        pytest.param(timedelta(), True, id="now"),
+        pytest.param(MOMENT, False, id="in a moment"),
+        pytest.param(LONGEST_WAIT, False, id="after the longest wait there is"),
+        pytest.param(LONGEST_WAIT + MOMENT, True, id="after more than that: a clock ran ahead"),
+        pytest.param(timedelta(days=400), True, id="next year: a clock ran ahead"),
+    ],
+)
+def test_when_it_is_time_to_try(ahead: timedelta, due: bool) -> None:
+    assert is_due(NOW + ahead, NOW) is due
+
+
+@given(cause=st.sampled_from(Cause), tries=st.integers(0, 10**9))
+def test_what_a_right_clock_noted_is_waited_for_to_the_moment(cause: Cause, tries: int) -> None:
+    at = NOW + tried_after(cause, tries)
+    assert not is_due(at, NOW)
+    assert not is_due(at, at - MOMENT)
+    assert is_due(at, at)
 
 
 def test_while_nobody_answers_questions_are_asked_and_now_and_then_a_text_is_risked() -> None:

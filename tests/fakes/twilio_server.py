@@ -75,6 +75,7 @@ class Paging(StrEnum):
     BREAKING = "no second page, but an error"
     EMPTY = "an empty page that is not the last"
     DOWN = "no page at all, but an error"
+    KEPT = "403 with a page, as a proxy gives it that keeps lists from us"
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +209,8 @@ class FakeTwilio:
         size, page = int(query.get("PageSize", 50)), int(query.get("Page", 0))
         if self.paging is Paging.DOWN or (page and self.paging is Paging.BREAKING):
             return _error("20503")
+        if self.paging is Paging.KEPT:
+            return web.Response(status=403, text=_PAGE, content_type="text/html")
         found = [resource for resource in map(self.shown_as, self._resources()) if _fits(resource, query)]
         start = {Paging.OVERLAPPING: page * (size - 1), Paging.REPEATING: 0}.get(self.paging, page * size)
         shown = [] if self.paging is Paging.EMPTY else found[start : start + size]

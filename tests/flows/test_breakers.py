@@ -1,30 +1,38 @@
 """What the provider stops goes on by itself once it takes texts again: one text at a time finds out, and nobody else waits."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from threading import Barrier
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.domain.breakers import IN_A_ROW, UNREACHABLE, Cause
+from service.domain.breakers import IN_A_ROW, UNREACHABLE, Cause, Reach, tried_after
+from service.domain.eligibility import HELD_FOR
 from service.domain.errors import AftercareError
 from service.domain.sms import Accepted, Blame, Failure, ListedSms, ListRefusedError, Outcome, OutgoingSms, Refused
-from service.flows.breakers import learn
+from service.flows.breakers import Gate, Way, gate, learn, stop_for
+from service.flows.claiming import claim_and_compose
 from service.flows.dispatcher import dispatch_due
+from service.flows.receipts import receive_receipt
+from service.flows.recovery import STALE, rescue_stale_claims
 from service.flows.refusals import draw_consequences
 from service.flows.staffing import pause, resume
 from service.gateways.simulated_network import DEFAULT, NetworkConfig, Span
 from service.store import reports, running
 from service.store.tables import Installation, JournalEntry, Message, Patient, SendAttempt, Sender
 from tests.domain.cases import DAY, HOUR
+from tests.fakes.scripted_gateway import said
 from tests.flows.clinic_life import SENDER, ClinicLife, Watched
+from tests.flows.test_races import ON_POSTGRESQL
 from tests.store.factories import NOW
+from tests.store.test_marking_race import WAITING
 
 Sessions = sessionmaker[Session]
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
@@ -537,6 +545,225 @@ def test_where_no_text_may_leave_the_next_one_that_may_tries_soon(quick: ClinicL
     quick.wait(minutes=1)
     assert quick.fresh(text).state == "sent"
     assert sender(quick).paused_at is None
+
+
+# a stop that ends at the same moment
+
+
+DOWN_SINCE = NOW - MINUTE
+ENDED_BY_ITSELF = "by itself, the provider takes texts again"
+
+
+def stopped(life: ClinicLife, reach: Reach) -> None:
+    """The provider does not answer; the next try is due in a while."""
+    with life.sessions.begin() as db:
+        values = {"paused_at": DOWN_SINCE, "pause_reason": "no answer", "pause_cause": "down", "probe_at": NOW + MINUTE}
+        db.execute(update(Installation if reach is Reach.ALL else Sender).values(values))
+
+
+def answered(life: ClinicLife, db: Session, text: Message) -> None:
+    """A text that was on its way since the stop began was taken."""
+    learn(db, db.get_one(Message, text.id), Accepted("SM1"), since=NOW, now=NOW)
+
+
+def resumed(life: ClinicLife, db: Session, _: Message) -> None:
+    resume(db, by="nurse", now=life.now)
+
+
+OWN = select(Message).where(Message.kind == "staff", Message.state == "planned")
+End = Callable[[ClinicLife, Session, Message], None]
+BY_WHOM = pytest.mark.parametrize("end", [answered, resumed], ids=["an answer", "a person"])
+
+
+@ON_POSTGRESQL
+@BY_WHOM
+@pytest.mark.parametrize("reach", Reach)
+def test_what_is_just_being_held_is_let_go_of_by_who_ends_the_stop(life: ClinicLife, reach: Reach, end: End) -> None:
+    """Else it would wait for a quarter of an hour, though nothing is stopped any more."""
+    text, other = ready(life, 2)
+    life.change(other, state="sent", sent_at=NOW)
+    stopped(life, reach)
+
+    def go_on() -> None:
+        with life.sessions.begin() as db:
+            end(life, db, other)
+
+    with ThreadPoolExecutor(1) as pool, life.sessions() as watcher:
+        with life.sessions.begin() as worker:
+            claim_and_compose(worker, 1, now=life.now, policy=life.policy)
+            assert [(m.held_reason, m.attempt_at) for m in worker.scalars(OWN)] == [("provider_down", NOW + HELD_FOR)]
+            ended = pool.submit(go_on)
+            while not watcher.scalar(WAITING):
+                assert not ended.done(), "who ends the stop did not wait"
+                watcher.rollback()
+        ended.result()
+    row = life.fresh(text)
+    assert (row.state, row.held_reason, row.attempt_at) == ("planned", None, NOW)
+    life.dispatch()
+    assert life.fresh(text).state == "sent"
+
+
+@ON_POSTGRESQL
+@BY_WHOM
+def test_who_finds_a_stop_that_is_just_being_ended_holds_nothing(life: ClinicLife, end: End) -> None:
+    text, other = ready(life, 2)
+    life.change(other, state="sent", sent_at=NOW)
+    stopped(life, Reach.ALL)
+    with ThreadPoolExecutor(1) as pool, life.sessions() as watcher:
+        with life.sessions.begin() as db:
+            end(life, db, other)
+            worker = pool.submit(life.dispatch)
+            while not watcher.scalar(WAITING):
+                assert not worker.done(), "the worker did not wait"
+                watcher.rollback()
+        worker.result()
+    assert life.fresh(text).state == "sent"
+    assert "held" not in dict(life.story(text))
+
+
+@ON_POSTGRESQL
+def test_a_person_who_resumes_and_a_worker_that_counts_silence_never_wait_for_each_other(life: ClinicLife) -> None:
+    """Both take the sender first and the installation then: else the database would break one of them off."""
+    stopped(life, Reach.SENDER)
+    stopped(life, Reach.ALL)
+
+    def go_on() -> list[str]:
+        with life.sessions.begin() as db:
+            return resume(db, by="nurse", now=life.now)
+
+    with ThreadPoolExecutor(1) as pool, life.sessions() as watcher:
+        with life.sessions.begin() as worker:
+            worker.execute(update(Sender).values(troubles=1))
+            ended = pool.submit(go_on)
+            while not watcher.scalar(WAITING):
+                assert not ended.done(), "the person did not wait"
+                watcher.rollback()
+            running.count_silence(worker, 1)
+        assert ended.result() == ["all sending (no answer)", "sender default (no answer)"]
+    assert (sender(life).paused_at, whole(life).paused_at) == (None, None)
+
+
+@pytest.mark.parametrize("of_sender", [False, True], ids=["the sender is well", "the sender is stopped, too"])
+def test_a_stop_that_ended_after_it_was_read_holds_nothing(
+    quick: ClinicLife, monkeypatch: pytest.MonkeyPatch, *, of_sender: bool
+) -> None:
+    """The stop of all ends between the look at it and the claim to try it out; what the sender is stopped for goes on."""
+    (text,) = ready(quick, 1)
+    stopped(quick, Reach.ALL)
+    if of_sender:
+        stopped(quick, Reach.SENDER)
+
+    def ended_meanwhile(db: Session, *, now: datetime) -> Installation | None:
+        # Behind the back of what this transaction has read.
+        db.connection().execute(update(Installation).values(paused_at=None, pause_cause=None, probe_at=None))
+        return claim_try(db, now=now)
+
+    claim_try = running.claim_try
+    monkeypatch.setattr(running, "claim_try", ended_meanwhile)
+    with quick.sessions() as db:
+        found = gate(db, db.get_one(Sender, 1), now=quick.now, has_answered=False)
+        assert found == Gate(Way.HELD if of_sender else Way.FREE)
+    quick.dispatch()
+    row = quick.fresh(text)
+    assert (row.state, row.held_reason) == (("planned", "provider_down") if of_sender else ("sent", None))
+
+
+# clocks
+
+
+@pytest.mark.parametrize("cause", Cause)
+@pytest.mark.parametrize("reach", Reach)
+def test_a_stop_that_a_clock_dated_hours_ahead_is_tried_out_and_ends_by_itself(
+    life: ClinicLife, reach: Reach, cause: Cause
+) -> None:
+    """What it holds already is let go of with the first text that gets through: it does not wait for the wrong hour."""
+    ahead = NOW + 5 * HOUR
+    held_then, *due = ready(life, 4)
+    shown = {Cause.DOWN: "provider_down", Cause.REFUSED: "paused" if reach is Reach.ALL else "sender_paused"}[cause]
+    life.change(held_then, held_reason=shown, attempt_at=ahead + HELD_FOR)
+    with life.sessions.begin() as db:
+        stop_for(db, reach, sender_id=1, cause=cause, reason="no answer", now=ahead)
+    row = whole(life) if reach is Reach.ALL else sender(life)
+    assert (row.paused_at, row.probe_at) == (ahead, ahead + tried_after(cause, 0))
+
+    life.dispatch()
+    assert len(life.left()) == 1, "one text tries it out"
+    row = whole(life) if reach is Reach.ALL else sender(life)
+    assert (row.paused_at, row.pause_cause, row.probe_at, row.probes) == (None, None, None, 0)
+    assert [reason and reason.endswith(ENDED_BY_ITSELF) for reason in journal(life, "resumed")] == [True]
+    life.wait(seconds=2)
+    assert {life.fresh(text).state for text in [held_then, *due]} == {"sent"}
+
+
+@pytest.mark.parametrize("reach", Reach)
+def test_a_stop_that_a_clock_dated_hours_ahead_is_tried_as_rarely_as_any_other(life: ClinicLife, reach: Reach) -> None:
+    life.network.config = TURNED_AWAY if reach is Reach.SENDER else life.network.config
+    ready(life, 5)
+    if reach is Reach.ALL:
+        life.network.config = all_refused(life, "20003")
+    with life.sessions.begin() as db:
+        stop_for(db, reach, sender_id=1, cause=Cause.REFUSED, reason="no", now=NOW + 5 * HOUR)
+    life.wait(minutes=13)
+    assert [(at - NOW) / MINUTE for at in tried_at(life, after=NOW - MINUTE)] == [0, 2, 6]
+
+
+# an answer that something overtook
+
+
+class Overtaken(Watched):
+    """The network takes each text, and then something happens before anybody can write that down."""
+
+    def send_batch(self, messages: Sequence[OutgoingSms]) -> Iterator[tuple[OutgoingSms, Outcome]]:
+        for message in messages:
+            handed_over = list(self._gateway.send_batch([message]))
+            self._before(message)
+            yield from handed_over
+
+
+def reported(life: ClinicLife, sms: OutgoingSms) -> None:
+    (sid,) = (sid for sid, taken in life.network.accepted.items() if taken.text.message_id == sms.message_id)
+    receive_receipt(life.sessions, said("delivered", sid=sid, mid=sms.message_id), life.clock)
+
+
+def rescued(life: ClinicLife, _: OutgoingSms) -> None:
+    life.now += STALE + SECOND
+    assert rescue_stale_claims(life.sessions, life.clock) == 1
+
+
+OVERTAKEN = pytest.mark.parametrize("meanwhile", [reported, rescued], ids=["a callback", "the rescue of its claim"])
+
+
+@OVERTAKEN
+def test_an_acceptance_that_was_overtaken_ends_silence(
+    life: ClinicLife, meanwhile: Callable[[ClinicLife, OutgoingSms], None]
+) -> None:
+    life.network.config = SILENT
+    ready(life, IN_A_ROW - 1)
+    life.dispatch()
+    life.network.config = DEFAULT
+    life.gateway = Overtaken(life.gateway, partial(meanwhile, life))
+    (text,) = ready(life, 1)
+    life.dispatch()
+    assert life.fresh(text).state in {"sent", "delivered"}
+    assert (sender(life).troubles, whole(life).troubles) == (0, 0)
+
+
+@OVERTAKEN
+@pytest.mark.parametrize("reach", Reach)
+def test_an_acceptance_that_was_overtaken_ends_a_stop(
+    life: ClinicLife, reach: Reach, meanwhile: Callable[[ClinicLife, OutgoingSms], None]
+) -> None:
+    texts = ready(life, 3)
+    with life.sessions.begin() as db:
+        stop_for(db, reach, sender_id=1, cause=Cause.REFUSED, reason="no", now=NOW - MINUTE)
+    inner = life.gateway
+    life.gateway = Overtaken(inner, partial(meanwhile, life))
+    life.dispatch()
+    assert len(life.left()) == 1
+    assert (sender(life).paused_at, whole(life).paused_at) == (None, None)
+    life.gateway = inner
+    life.wait(seconds=1)
+    assert {life.fresh(text).state for text in texts} <= {"sent", "delivered"}
 
 
 def test_of_many_workers_one_tries_with_one_text(life: ClinicLife) -> None:

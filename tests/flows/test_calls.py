@@ -1,13 +1,18 @@
 """Whom to call: everybody whom a text did not reach, once, the most urgent first; nobody whom it would be wrong to call."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.flows.calls import Call, whom_to_call
+from service.flows.calls import NOBODY_KNOWS, Call, whom_to_call
+from service.flows.doubts import decide_not_sent, decide_sent
+from service.flows.recovery import recover
 from service.flows.staffing import close_task
+from service.gateways.simulated_network import DEFAULT, Span
 from service.store.tables import Clinic, Message, Patient, TreatmentSession
 from tests.flows.clinic_life import ClinicLife
 from tests.store import factories
@@ -41,7 +46,11 @@ def in_vain(life: ClinicLife, of: Patient, session: TreatmentSession | None = No
 def calls(life: ClinicLife, *, clinic: Clinic | None = None) -> list[Call]:
     with life.sessions() as db:
         return whom_to_call(
-            db, since=NOW - DAY, doubtful_until=NOW - 3 * MINUTE, now=NOW, clinic_id=clinic.id if clinic else None
+            db,
+            since=life.now - DAY,
+            doubtful_until=life.now - 3 * MINUTE,
+            now=life.now,
+            clinic_id=clinic.id if clinic else None,
         )
 
 
@@ -155,6 +164,71 @@ def test_an_open_task_is_named_and_a_closed_one_ends_the_matter(
     with life.sessions.begin() as db:
         close_task(db, about_missed, outcome="phoned, she knows", by="nurse", now=NOW)
     assert [call.message_id for call in calls(life)] == [refused.id]
+
+
+# a doubt that is over
+
+WAIT = timedelta(seconds=90)
+LOOK = timedelta(minutes=5)
+
+
+def put_before_staff(life: ClinicLife, patient: Patient) -> Message:
+    """A text whose answer an outage swallowed, and of which no list tells anything either: somebody is to phone."""
+    life.network.config = replace(DEFAULT, outages=[Span(NOW, NOW + HOUR)])
+    text = life.message(patient)
+    life.tick()
+    life.now += LOOK
+    recover(life.sessions, life.gateway, life.clock, wait=WAIT)
+    assert [(task.kind, task.state) for task in life.tasks()] == [("unconfirmed", "open")]
+    assert [(call.message_id, call.why) for call in calls(life)] == [(text.id, NOBODY_KNOWS)]
+    return text
+
+
+def proven_not_sent(life: ClinicLife, _: Message) -> None:
+    """The lists are there again."""
+    life.now = NOW + HOUR
+    assert recover(life.sessions, life.gateway, life.clock, wait=WAIT) == 1
+
+
+def decided_as_not_sent(life: ClinicLife, text: Message) -> None:
+    with life.sessions.begin() as db:
+        decide_not_sent(db, text.id, reason="She has nothing.", by="nurse", now=life.now, wait=WAIT)
+
+
+def decided_as_sent(life: ClinicLife, text: Message) -> None:
+    with life.sessions.begin() as db:
+        decide_sent(db, text.id, reason="She has read it to me.", by="nurse", now=life.now, wait=WAIT)
+
+
+def phoned(life: ClinicLife, _: Message) -> None:
+    (task,) = life.tasks("unconfirmed")
+    with life.sessions.begin() as db:
+        close_task(db, task.id, outcome="phoned, she knows", by="nurse", now=life.now)
+
+
+@pytest.mark.parametrize(
+    ("end", "state", "called"),
+    [
+        pytest.param(proven_not_sent, "missed", True, id="proven not sent: the task closed by itself"),
+        pytest.param(decided_as_not_sent, "missed", True, id="a person found that it had not left"),
+        pytest.param(decided_as_sent, "sent", False, id="a person found that it had left"),
+        pytest.param(phoned, "unconfirmed", False, id="a person phoned, and nobody knows to this day"),
+    ],
+)
+def test_what_came_of_a_doubt_is_not_taken_for_a_call(
+    life: ClinicLife,
+    patient: Patient,
+    end: Callable[[ClinicLife, Message], None],
+    state: str,
+    called: bool,
+) -> None:
+    text = put_before_staff(life, patient)
+    end(life, text)
+    assert [task.state for task in life.tasks("unconfirmed")] == ["closed"]
+    life.now = NOW + 9 * HOUR
+    life.dispatch()
+    assert life.fresh(text).state == state
+    assert [(call.message_id, call.task_id) for call in calls(life)] == [(text.id, None)] * called
 
 
 def test_each_clinic_has_its_own_list(life: ClinicLife, patient: Patient) -> None:

@@ -17,7 +17,8 @@ from service.domain.retries import next_attempt_at
 from service.domain.sms import LEAVE_WITHIN, Outcome, OutgoingSms, SmsGateway
 from service.flows import dispatcher
 from service.flows.dispatcher import Sending, dispatch_due, dispatch_sender
-from service.flows.recovery import STALE, rescue_stale_claims
+from service.flows.doubts import decide_not_sent
+from service.flows.recovery import STALE, recover, rescue_stale_claims
 from service.gateways.simulated_network import DEFAULT, NetworkConfig, Span
 from service.store.tables import Message, Patient, SendAttempt, Sender
 from tests.domain.cases import DAY, HOUR
@@ -27,6 +28,7 @@ from tests.store.factories import NOW
 Sessions = sessionmaker[Session]
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 FAST = 10_000.0
+WAIT = timedelta(seconds=90)
 
 
 class BrokenError(RuntimeError):
@@ -313,6 +315,73 @@ def test_the_late_answer_that_a_text_left_after_all_keeps_it_from_leaving_again(
     row = life.fresh(text)
     assert (row.state, row.attempts, len(life.left())) == ("sent", 1, 1)
     assert life.tasks("sent_twice") == []
+
+
+def listed_as_not_sent(life: ClinicLife, _: Message) -> None:
+    """The provider's list does not show it: so it is planned again."""
+    assert recover(life.sessions, life.gateway, life.clock, wait=WAIT) == 1
+
+
+def decided_as_not_sent(life: ClinicLife, text: Message) -> None:
+    with life.sessions.begin() as db:
+        decide_not_sent(db, text.id, reason="She has nothing.", by="nurse", now=life.now, wait=WAIT)
+
+
+LOST = replace(DEFAULT, fails_before=1.0)
+
+
+@pytest.mark.parametrize(
+    ("end_doubt", "config", "state", "outcome", "story"),
+    [
+        pytest.param(
+            listed_as_not_sent,
+            LOST,
+            "unconfirmed",
+            ("unknown", None),
+            ["unconfirmed"],
+            id="the list, then nobody knows",
+        ),
+        pytest.param(
+            listed_as_not_sent, BUSY, "planned", ("refused", "20429"), [], id="the list, then the provider itself"
+        ),
+        pytest.param(
+            decided_as_not_sent, LOST, "planned", ("refused", "decided"), [], id="a person, then nobody knows"
+        ),
+    ],
+)
+def test_a_list_that_was_read_while_the_request_was_under_way_proves_nothing(
+    life: ClinicLife,
+    end_doubt: Callable[[ClinicLife, Message], None],
+    config: NetworkConfig,
+    state: str,
+    outcome: tuple[str, str | None],
+    story: list[str],
+) -> None:
+    """Who says that it had not left, and what the worker that was frozen then learns of it: a person's word stands."""
+    (text,) = ready(life, 1)
+    life.network.config = config
+
+    def meanwhile(_: OutgoingSms) -> None:
+        life.now += STALE + SECOND
+        rescue_stale_claims(life.sessions, life.clock)
+        life.now += 2 * WAIT
+        end_doubt(life, text)
+        assert life.fresh(text).state == "planned"
+
+    dispatch_one(life, Frozen(life.gateway, meanwhile))
+    row, (attempt,) = life.fresh(text), attempts(life)
+    assert (row.state, row.held_reason, row.attempts) == (state, None, 1)
+    assert (attempt.outcome, attempt.code) == outcome
+    assert row.sent_at == (life.now if state == "unconfirmed" else None)
+    assert [kind for kind, _ in life.story(row)] == ["unconfirmed", "not_sent", "late_outcome", *story]
+
+    life.network.config = DEFAULT
+    life.tick()
+    assert len(life.left()) == (state == "planned"), "in doubt, it does not leave a second time"
+    life.now += 2 * WAIT
+    recover(life.sessions, life.gateway, life.clock, wait=WAIT)
+    life.tick()
+    assert [each.message_id for each in life.left()] == [text.id], "a list that was read after the end proves it"
 
 
 def test_an_id_that_was_counted_for_a_twin_is_no_news_of_this_text(life: ClinicLife) -> None:

@@ -1,6 +1,6 @@
 """A person ends a doubt that nothing else could end: the text left, or it did not. Everybody can see who said so, and why."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -8,13 +8,15 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
+from service.domain.sms import Outcome, OutgoingSms
 from service.flows.doubts import decide_not_sent, decide_sent
 from service.flows.receipts import receive_receipt
+from service.flows.recovery import recover, rescue_stale_claims
 from service.flows.staffing import NotThere, TooLate
 from service.flows.telling import tell_unconfirmed
 from service.store.tables import JournalEntry, Message, Patient, SendAttempt
 from tests.fakes.scripted_gateway import said
-from tests.flows.clinic_life import ClinicLife
+from tests.flows.clinic_life import CHICAGO, ClinicLife, Watched, at
 from tests.store import factories
 from tests.store.factories import NOW
 
@@ -127,3 +129,72 @@ def test_one_decision_is_final(life: ClinicLife) -> None:
     decided(life, decide_sent, text.id)
     with pytest.raises(TooLate, match="is sent"):
         decided(life, decide_not_sent, text.id)
+
+
+# --- When it left -------------------------------------------------------------------------------------------------
+
+
+class PowerCutError(RuntimeError):
+    """The machine is down."""
+
+
+class CutOff(Watched):
+    """The machine goes down as soon as the network has taken a text."""
+
+    def send_batch(self, messages: Sequence[OutgoingSms]) -> Iterator[tuple[OutgoingSms, Outcome]]:
+        if list(super().send_batch(messages)):
+            raise PowerCutError
+        yield from ()
+
+
+def listed(life: ClinicLife, _: Message) -> None:
+    recover(life.sessions, life.gateway, life.clock, wait=WAIT)
+
+
+def reported(life: ClinicLife, text: Message) -> None:
+    (sid,) = life.network.accepted
+    receive_receipt(life.sessions, said("delivered", sid=sid, mid=text.id), life.clock)
+
+
+def found_out(life: ClinicLife, text: Message) -> None:
+    life.now += WAIT
+    decided(life, decide_sent, text.id)
+
+
+def nobody(life: ClinicLife, _: Message) -> None:
+    """It is still in doubt."""
+
+
+@pytest.mark.parametrize(
+    ("learn", "day"),
+    [
+        pytest.param(listed, 3, id="the list shows it"),
+        pytest.param(reported, 3, id="the provider reports it"),
+        pytest.param(found_out, 3, id="a person found out"),
+        pytest.param(nobody, 4, id="in doubt: it may be of today"),
+    ],
+)
+def test_a_text_of_the_evening_before_does_not_take_the_day_of_its_rescue(
+    life: ClinicLife, learn: Callable[[ClinicLife, Message], None], day: int
+) -> None:
+    """The worker was lost with its text on Monday; on Tuesday a reminder is due, and a day is for one text."""
+    patient = life.patient()
+    life.completed("2026-02-27 10:00", of=patient, imported=True)
+    life.booked("2026-03-10 11:00", of=patient, imported=True)
+    life.plan()
+    text = life.planned("d3")
+    life.change(text, attempt_at=at("2026-03-02 18:30"))
+    inner = life.gateway
+    life.gateway = CutOff(inner, lambda _: None)
+    with pytest.raises(PowerCutError):
+        life.until("2026-03-02 18:30")
+    life.gateway = inner
+
+    life.now = at("2026-03-03 08:30")
+    assert rescue_stale_claims(life.sessions, life.clock) == 1
+    life.now += WAIT
+    learn(life, text)
+    life.until("2026-03-04 20:00")
+    assert [(each.step, each.at.astimezone(CHICAGO).day) for each in life.left(patient)] == [("d3", 2), ("pre_7d", day)]
+    left_at = life.fresh(text).sent_at
+    assert left_at == (at("2026-03-02 18:30") if day == 3 else at("2026-03-03 08:30"))

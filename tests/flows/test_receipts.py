@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, update
+from sqlalchemy.exc import InternalError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.domain.sms import Receipt
@@ -568,6 +569,36 @@ def test_a_fault_keeps_the_report_and_the_tick_repeats(
 
 def broken_once(*_: object) -> None:
     raise ZeroDivisionError
+
+
+CUT = Exception("server closed the connection unexpectedly")
+
+
+@pytest.mark.parametrize(
+    ("error", "failures"),
+    [
+        pytest.param(OperationalError("UPDATE", None, CUT), 0, id="the database is away"),
+        pytest.param(InternalError("UPDATE", None, CUT, connection_invalidated=True), 0, id="cut, by another name"),
+        pytest.param(InternalError("UPDATE", None, CUT), 1, id="the statement itself is wrong"),
+    ],
+)
+def test_a_report_is_put_off_while_the_database_is_away_and_that_is_no_failure(
+    sessions: Sessions, monkeypatch: pytest.MonkeyPatch, error: Exception, failures: int
+) -> None:
+    one = a_text(sessions)
+
+    def cut(*_: object) -> None:
+        raise error
+
+    with monkeypatch.context() as broken:
+        broken.setattr(delivery, "_compare_segments", cut)
+        one.hear(said("delivered"))
+        for _ in range(2 * inbox.TRIES * (failures == 0)):
+            assert apply_pending(sessions, ScriptedGateway(), later) == 0
+    (raw,) = every(sessions, RawReceipt)
+    assert (raw.applied_at, raw.failures, one.state, one.tasks()) == (None, failures, "sent", [])
+    assert apply_pending(sessions, ScriptedGateway(), later) == 1
+    assert one.state == "delivered"
 
 
 @pytest.mark.parametrize("sid", ["SM1", "SM9"], ids=["our text: a person looks", "nobody's text"])

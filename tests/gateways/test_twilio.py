@@ -31,7 +31,7 @@ from service.gateways import twilio_lists as module
 from service.gateways.simulated import Span
 from service.gateways.simulated_network import DEFAULT
 from service.gateways.twilio import TwilioConfig, TwilioGateway
-from service.gateways.twilio_transport import TooManyRequestsError, _retry_after, sort_failure
+from service.gateways.twilio_transport import TooManyRequestsError, _retry_after, has_answered, sort_failure
 from tests.fakes.twilio_server import ACCOUNT_SID, OUR_NUMBER, SERVICE_SID, Breakage, FakeTwilio, Paging
 from tests.gateways.conftest import OURS, PATIENT, TwilioWorld, VirtualClock, text, texts, twilio_config
 
@@ -297,6 +297,35 @@ def test_only_what_certainly_did_not_leave_is_refused(error: Exception, expected
 
 
 @pytest.mark.parametrize(
+    ("error", "answered"),
+    [
+        pytest.param(TwilioRestException(401, "/", "no", 20003), True, id="401 with Twilio's code"),
+        pytest.param(TwilioRestException(403, "/", "no", 20006), True, id="403 with Twilio's code"),
+        pytest.param(TwilioRestException(404, "/", "no", 20404), True, id="404 with Twilio's code"),
+        pytest.param(service_error(404, 20404), True, id="404 with Twilio's code, of another form"),
+        pytest.param(TwilioRestException(429, "/", "no", 20429), True, id="busy"),
+        pytest.param(TwilioRestException(403, "/", "page", None), False, id="403 without a code"),
+        pytest.param(TwilioRestException(403, "/", "page", 403), False, id="403 with a code of its own"),
+        pytest.param(TwilioRestException(404, "/", "page", None), False, id="404 without a code"),
+        pytest.param(TwilioRestException(407, "/", "page", None), False, id="407: a proxy wants a password"),
+        pytest.param(service_error(403, "20006"), False, id="403 with words for a code"),
+        pytest.param(service_error("403", 20006), False, id="words for a status"),
+        pytest.param(TwilioRestException(307, "/", "moved", 20404), False, id="moved"),
+        pytest.param(TwilioRestException(502, "/", "page", None), False, id="502 without a code"),
+        pytest.param(TwilioRestException(503, "/", "no", 20503), False, id="503 with Twilio's code"),
+        pytest.param(aiohttp.ServerDisconnectedError(), False, id="cut off"),
+        pytest.param(aiohttp.ConnectionTimeoutError(), False, id="no connection"),
+        pytest.param(TimeoutError(), False, id="no answer in time"),
+        pytest.param(ValueError("no JSON"), True, id="200, and nobody can read it"),
+        pytest.param(TwilioException(), True, id="200, and a page that leads nowhere"),
+    ],
+)
+def test_a_no_is_twilios_only_where_it_bears_twilios_code(error: Exception, answered: bool) -> None:
+    """What stands between us and Twilio goes on answering while Twilio is not there."""
+    assert has_answered(error) is answered
+
+
+@pytest.mark.parametrize(
     ("headers", "seconds"),
     [
         ({"Retry-After": "120"}, 120.0),
@@ -385,7 +414,7 @@ def test_every_page_of_sent_texts_is_read(twilio: TwilioWorld, paging: Paging) -
 
 
 @pytest.mark.usefixtures("two_a_page")
-@pytest.mark.parametrize("paging", [Paging.REPEATING, Paging.BREAKING, Paging.EMPTY, Paging.DOWN])
+@pytest.mark.parametrize("paging", [Paging.REPEATING, Paging.BREAKING, Paging.EMPTY, Paging.DOWN, Paging.KEPT])
 def test_a_list_of_sent_texts_is_complete_or_none(twilio: TwilioWorld, paging: Paging) -> None:
     start = twilio.clock()
     list(twilio.gateway.send_batch([text(n) for n in range(5)]))

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import insert, select, update
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import NoResultFound, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.domain.errors import AftercareError
@@ -75,8 +75,22 @@ class Records:
                 feeds.deliver(self._mortal, clock.shown, file, place=place, complete=complete)
                 break
             except (DiedError, OperationalError):
+                if self._stand(visits):
+                    self._taken_over(visits, agreed, by="import")
+                    agreed = []
                 clock.go_on(AGAIN)
         self._taken_over(visits, agreed, by="import")
+
+    def _stand(self, visits: Iterable[Visit]) -> bool:
+        """Whether an import that broke off had come as far as to write all of these."""
+        with self._hand.sessions() as db:
+            try:
+                for visit in visits:
+                    _read_person(db, visit.person)
+                    _read_visit(db, visit)
+            except (NoResultFound, TruthLostError):
+                return False
+        return True
 
     def _record(self, visit: Visit) -> None:
         agreed = self._newly_agreed([visit])

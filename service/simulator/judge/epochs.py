@@ -65,13 +65,17 @@ class Story:
         return next((epoch for epoch in reversed(self.epochs) if epoch.start <= moment), None)
 
 
-def may_go(slot: Slot, moment: datetime) -> bool:
-    """Whether a reader would let the text go at that moment on the service's clock."""
+def may_go(slot: Slot, moment: datetime, slots: list[Slot]) -> bool:
+    """Whether a reader would let the text go at that moment on the service's clock.
+
+    Who notices in between wants it from then on: so as for one of the readers of ``slots`` it has to be wanted, it has to be
+    due for any of them, and the hour is looked at elsewhere.
+    """
     return (
         not slot.skips
         and not slot.held
         and slot.due is not None
-        and slot.due <= moment
+        and any(each.due is not None and each.due <= moment for each in slots)
         and (slot.until is None or moment <= slot.until)
     )
 

@@ -1,11 +1,11 @@
 """What a text from a phone means, as far as the plan's own lists of words say it."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from service.simulator.judge.facts import Said, Take
+from service.simulator.judge.facts import Break, Refusal, Said, Take
 from service.simulator.judge.plan import Plan
 from service.simulator.judge.transcript import Transcript
 from service.simulator.judge.words import bare_word, is_one_of
@@ -38,6 +38,7 @@ class Hearing:
         self._taken: defaultdict[str, list[Take]] = defaultdict(list)
         for take in told.takes:
             self._taken[take.number].append(take)
+        self._in_dead_hands = self._perhaps_asked()
         self._readings: dict[int, Reading] = {}
 
     def of_number(self, number: str) -> list[Said]:
@@ -60,7 +61,7 @@ class Hearing:
             return self._consent(said, asking, "start")
         if any(is_one_of(said.body, plan.keywords["start_in_context"]) for plan in plans) and asking:
             return self._consent(said, asking, "perhaps_consent")
-        if bare_word(said.body) in CONFIRMING and self._questions(said):
+        if bare_word(said.body) in CONFIRMING and (self._questions(said) or said.number in self._in_dead_hands):
             return Reading("perhaps_confirm")
         return Reading("other")
 
@@ -73,6 +74,13 @@ class Hearing:
         if otherwise == "perhaps_consent" and not open_ones and not others:
             return Reading("other")
         return Reading(otherwise)
+
+    def _perhaps_asked(self) -> set[str | None]:
+        """Numbers of texts that died in a worker's hands: the service can not know that nobody was asked by them."""
+        told = self._told
+        handed_over: tuple[Take | Refusal | Break, ...] = (*told.takes, *told.refusals, *told.breaks)
+        seen = Counter(each.label for each in handed_over)
+        return {row.to_number for row in told.rows if row.attempts > seen[row.label]}
 
     def _plans(self, at: datetime) -> Iterable[Plan]:
         yield from (plan for history in self._told.plans.values() if (plan := history.at(at) or history.last))

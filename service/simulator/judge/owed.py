@@ -53,6 +53,7 @@ class _Pursuit:
         self._news: datetime | None = None
         self._due: datetime | None = None
         self._lapsed: datetime | None = None
+        self._put_off: datetime | None = None
 
     def debt(self) -> Debt | None:
         """The first stretch in which it should have left and had not."""
@@ -87,8 +88,9 @@ class _Pursuit:
         since = self._since or epoch.start
         # What it may have waited for is forgotten once it has happened; when it could leave is not.
         self._due = due = max([slot.due for slot in slots if slot.due] + ([self._due] if self._due else []))
-        if slots[1].step.late == "skip" and due < since - TOGETHER:
-            return None  # wanted only since its time had passed, which such a step does not make up for
+        first = min(slot.due for slot in slots if slot.due)
+        if slots[1].step.late == "skip" and first < since - TOGETHER:
+            return None  # wanted only since its time may have passed, which such a step does not make up for
         if self._lapsed is not None and due <= self._lapsed:
             return None  # what was rightly dropped at its time is wanted again only for a later one
         moment = max(due, since, self._news or since)
@@ -98,10 +100,12 @@ class _Pursuit:
         hindered = self._world.calm.also(_held_up(self._world, self._story, self._key, slots[1], epoch))
         wait = _Wait(slots[1], epoch, hindered)
         by = wait.by(max([moment, *_parts_before(self._story, slots[1], epoch)]))
-        by = wait.on_a_free_day(by, self._days())
+        free = wait.on_a_free_day(by, self._days())
+        if free > by:
+            self._put_off = free  # to a day on which it then waits for its own time, whatever changes meanwhile
+        by = max(free, self._put_off or free)
         if self._has_left(since, by) or not _came(by, slots, epoch):
             return None
-        first = min(slot.due for slot in slots if slot.due)
         if lapsed(self._world, self._story, slots[1], epoch, (max(first, since) - TOGETHER, by)):
             self._lapsed = due
             return None
