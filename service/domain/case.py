@@ -68,6 +68,26 @@ class PatientFacts:
         return None if self.standing is Standing.GRANTED else self.standing.value
 
 
+NOBODY = PatientFacts(
+    id=0,
+    phone=None,
+    language="",
+    zone=None,
+    status="active",
+    privacy="strict",
+    interval_weeks=None,
+    authorisation_ends=None,
+    standing=Standing.NONE,
+    may_ask=False,
+    imported=False,
+    added_at=None,
+    consented_at=None,
+    consented_by_text=False,
+    textable_since=None,
+)
+"""Of whom nothing is known: what a case begins with that is of no patient in the database."""
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """A text that named a start time, or called the session off."""

@@ -16,7 +16,7 @@ BY_STAFF = "staff: "
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A planned text, or a planned task of staff, as it stands in its table."""
+    """A planned text, or a planned task of staff, as it stands in its table. ``looked_at``: when it was to be looked at next."""
 
     id: int
     identity: str
@@ -29,6 +29,7 @@ class Row:
     expires_at: datetime | None
     attempts: int
     settled_at: datetime | None
+    looked_at: datetime | None = None
 
 
 Pair = tuple[Row, Entry]
@@ -91,8 +92,11 @@ def _comes_back(row: Row, entry: Entry, now: datetime) -> bool:
 
 
 def _had_its_chance(row: Row, due_at: datetime) -> bool:
-    """Whether the row ended when ``due_at`` had come. One that never had a time of its own ended without coming to it."""
-    if row.settled_at is None:
+    """Whether the row ended when ``due_at`` had come. One that never had a time of its own ended without coming to it.
+
+    Nor had one its chance that was held when it ended: until a later look nobody had decided about it.
+    """
+    if row.settled_at is None or (row.looked_at is not None and row.looked_at > row.settled_at):
         return False
     return due_at < row.settled_at or (due_at == row.settled_at and row.due_at is not None)
 

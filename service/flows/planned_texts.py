@@ -165,7 +165,7 @@ def _rows(db: Session, cases: Cases) -> tuple[defaultdict[int, dict[str, Row]], 
     ends = func.coalesce(Message.sent_at, Message.settled_at, Message.claimed_at, type_=UtcDateTime())
     rows: defaultdict[int, dict[str, Row]] = defaultdict(dict)
     carried: dict[int, dict[str, Any]] = {}
-    for found in db.execute(own.with_only_columns(*columns, *times, ends, *CARRIED)):
+    for found in db.execute(own.with_only_columns(*columns, *times, ends, Message.attempt_at, *CARRIED)):
         values: tuple[Any, ...] = tuple(found)
         row, carries = Row(*values[: -len(CARRIED)]), values[-len(CARRIED) :]
         carried[row.id] = {column.key: value for column, value in zip(CARRIED, carries, strict=True)}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import cast
 
-from service.domain.case import Case, PatientFacts, SessionFacts
+from service.domain.case import NOBODY, Case, SessionFacts
 from service.domain.composition import Composed, NoTemplate, TemplateText, compose, pick
 from service.domain.consent import Standing
 from service.domain.errors import AftercareError
@@ -82,21 +82,13 @@ def _expanded(asked: Asked, case: Case, practice: Practice) -> list[Entry]:
 def _case(asked: Asked, practice: Practice) -> Case:
     """A patient who agreed, with no session yet."""
     clinic = replace(practice.facts, plan_name=asked.plan) if asked.plan else practice.facts
-    patient = PatientFacts(
-        id=0,
+    patient = replace(
+        NOBODY,
         phone=clinic.phone,
         language=asked.language or clinic.languages[0],
         zone=asked.patient_zone,
-        status="active",
         privacy=PRIVACY,
-        interval_weeks=None,
-        authorisation_ends=None,
         standing=Standing.GRANTED,
-        may_ask=False,
-        imported=False,
-        added_at=None,
-        consented_at=None,
-        consented_by_text=False,
         textable_since=asked.now or asked.booked_at or asked.completed_at,
     )
     return Case(clinic=clinic, patient=patient, sessions=(), plan=practice.plan)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import ColumnElement, and_, false, literal_column, or_, select, true, update
+from sqlalchemy import ColumnElement, and_, false, or_, select, true, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.domain.clock import Clock
@@ -12,7 +12,7 @@ from service.domain.retries import asked_again
 from service.domain.sms import Receipt, ReceiptState, SmsGateway
 from service.flows.delivery import apply_receipt, message_of
 from service.flows.raw_first import second_act
-from service.store import inbox, tasks
+from service.store import inbox, messages, tasks
 from service.store.database import read_only
 from service.store.tables import Message, RawReceipt
 
@@ -20,8 +20,6 @@ BATCH = 200
 NO_LONGER_ASKED = timedelta(hours=72)
 """Some networks never report: after this long nothing more is to be learned."""
 FINAL = frozenset({ReceiptState.DELIVERED, ReceiptState.UNDELIVERED, ReceiptState.FAILED, ReceiptState.CANCELLED})
-# Spelled out and not bound, so that both databases see that their partial index holds all that is asked for.
-UNSETTLED = Message.state.in_([literal_column("'sent'"), literal_column("'unconfirmed'")])
 
 log = structlog.get_logger()
 Reader = Callable[[RawReceipt], Receipt]
@@ -132,7 +130,7 @@ def _unsettled(
     while True:
         later = or_(Message.sent_at > last_at, and_(Message.sent_at == last_at, Message.id > last_id))
         waiting = select(Message.sent_at, Message.id, Message.provider_sid).where(
-            UNSETTLED, Message.provider_sid.is_not(None), in_turn, later, Message.sent_at <= now - after
+            messages.UNSETTLED, Message.provider_sid.is_not(None), in_turn, later, Message.sent_at <= now - after
         )
         with sessions() as db:
             batch = read_only(db).execute(waiting.order_by(Message.sent_at, Message.id).limit(BATCH)).all()

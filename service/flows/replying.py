@@ -10,6 +10,7 @@ from service.domain.careplan import Urgency
 from service.domain.lifecycle import State
 from service.flows.lines import Line
 from service.store import messages
+from service.store.columns import UtcDateTime
 from service.store.inserts import insert_new
 from service.store.tables import Clinic, Inbound, Message, Patient
 
@@ -82,7 +83,7 @@ def _answered(db: Session, number: str, *, template: str, since: datetime) -> in
         .where(
             Inbound.from_number == number,
             Inbound.received_at > since - POLLED_LATE,
-            Message.due_at > since,
+            func.coalesce(Message.sent_at, Message.due_at, type_=UtcDateTime()) > since,
             Message.state.not_in((State.CANCELLED, State.MISSED)),
         )
     )

@@ -5,9 +5,8 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from service.domain.case import Case, PatientFacts
+from service.domain.case import NOBODY, Case
 from service.domain.composition import Composed, Texts, compose, compose_free, pick
-from service.domain.consent import Standing
 from service.domain.eligibility import Look
 from service.domain.templates import EmptyText
 from service.flows.casework import clinic_facts, live_plan
@@ -37,21 +36,5 @@ def _written(message: Message) -> str:
 def _nobody(db: Session, clinic_id: int, now: datetime) -> Case:
     """The case of a number that belongs to no patient: only the clinic can be spoken of."""
     clinic = clinic_facts(db, db.get_one(Clinic, clinic_id), answers_understood=True)
-    stranger = PatientFacts(
-        id=0,
-        phone=None,
-        language=clinic.languages[0],
-        zone=None,
-        status="active",
-        privacy="strict",
-        interval_weeks=None,
-        authorisation_ends=None,
-        standing=Standing.NONE,
-        may_ask=False,
-        imported=False,
-        added_at=None,
-        consented_at=None,
-        consented_by_text=False,
-        textable_since=None,
-    )
+    stranger = replace(NOBODY, language=clinic.languages[0])
     return Case(clinic=clinic, patient=stranger, sessions=(), plan=live_plan(db, clinic_id, now=now)[1])

@@ -23,6 +23,7 @@ from twilio.base.version import Version
 from twilio.rest import Client
 from twilio.rest.api.v2010.account.message import MessageInstance
 
+from service.domain.breakers import CLOSING
 from service.domain.clock import Clock
 from service.domain.errors import AftercareError
 from service.domain.sms import (
@@ -69,7 +70,7 @@ _CALLBACK_OPTIONS = "#rc=4&rp=5xx,ct,rt"
 https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides"""
 
 _CLOSING = Refused(
-    Blame.RETRY, "closing", "The service was stopping; the text was not sent.", "Nothing: it is tried again by itself."
+    Blame.RETRY, CLOSING, "The service was stopping; the text was not sent.", "Nothing: it is tried again by itself."
 )
 
 

@@ -21,6 +21,7 @@ from twilio.base.version import Version
 from twilio.http import AsyncHttpClient
 from twilio.http.response import Response
 
+from service.domain.breakers import UNREACHABLE
 from service.domain.clock import Clock
 from service.domain.sms import Blame, Refused, Unknown
 from service.gateways.twilio_codes import sort_rejection
@@ -174,7 +175,7 @@ def sort_failure(error: Exception) -> Refused | Unknown:
         case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError() | aiohttp.InvalidURL():
             # Name not found, refused, too slow or no TLS: no connection came about, so nothing has left the house.
             return Refused(
-                Blame.RETRY, "connect", "Twilio could not be reached.", "Nothing: it is tried again by itself."
+                Blame.RETRY, UNREACHABLE, "Twilio could not be reached.", "Nothing: it is tried again by itself."
             )
         case TimeoutError():
             return Unknown("Twilio did not answer in time.")

@@ -7,14 +7,11 @@ from typing import NamedTuple
 from sqlalchemy import String, cast, exists, func, literal, literal_column, or_, select, union_all, update
 from sqlalchemy.orm import Session, aliased
 
+from service.store.messages import MAYBE_SENT, UNSETTLED
 from service.store.tables import Message, SendAttempt, Task
 
-# Both spelled out and not bound, so that both databases see that their partial index holds all that is asked for.
-UNCONFIRMED = (
-    Message.state.in_([literal_column("'sent'"), literal_column("'unconfirmed'")]),
-    Message.state == literal_column("'unconfirmed'"),
-)
-MAY_HAVE_LEFT = or_(SendAttempt.outcome.is_(None), SendAttempt.outcome != "refused")
+# With the wider condition and not bound, so that both databases see that their partial index holds all that is asked for.
+UNCONFIRMED = UNSETTLED, Message.state == literal_column("'unconfirmed'")
 LOOKED_THROUGH = 10_000
 """Attempts among which the newest accepted one is looked for: no index knows it, and no table is read to its end for it."""
 
@@ -36,7 +33,7 @@ def next_to_ask(db: Session, *, now: datetime, after: datetime, until: datetime,
         SendAttempt.number == Message.to_number,
         SendAttempt.started_at > after,
         SendAttempt.provider_sid.is_(None),
-        MAY_HAVE_LEFT,
+        MAYBE_SENT,
     )
     due = select(Message).where(
         *UNCONFIRMED,
@@ -60,7 +57,7 @@ def open_attempts(db: Session, number: str, *, since: datetime) -> list[OpenAtte
         SendAttempt.number == number,
         SendAttempt.started_at > since,
         SendAttempt.provider_sid.is_(None),
-        MAY_HAVE_LEFT,
+        MAYBE_SENT,
     )
     ids = select(attempts.subquery().c.message_id)
     locked = select(Message).where(Message.id.in_(ids)).order_by(Message.id).with_for_update()

@@ -24,6 +24,7 @@ from service.store.tables import Message, PhoneNumber, SendAttempt, Sender
 # Spelled out and not bound, so that both databases see that the partial indexes hold all that is asked for.
 PLANNED = Message.state == literal_column("'planned'")
 SENDING = Message.state == literal_column("'sending'")
+UNSETTLED = Message.state.in_([literal_column("'sent'"), literal_column("'unconfirmed'")])
 
 PRIORITIES = sorted({urgency.priority for urgency in Urgency})
 STOPPED_BY_HAND = and_(Sender.paused_at.is_not(None), Sender.pause_cause.is_(None))

@@ -1,9 +1,7 @@
 """``calls`` as an operator calls it."""
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,23 +11,13 @@ from sqlalchemy.orm import Session, sessionmaker
 from service.assembly import utc_now
 from service.cli import calls
 from service.flows.practice import NoSuchClinic
-from service.store.database import create_engine_for, session_factory
 from service.store.tables import JournalEntry
-from tests.cli.console import commands, installation
+from tests.cli.console import commands
 from tests.store import factories
 
 run = commands(calls.register)
 NUMBER, MASKED = "+12025550147", "+1•••••0147"
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture
-def sessions(database_url: str, tmp_path: Path) -> Iterator[sessionmaker[Session]]:
-    """The database of the installation that the command finds."""
-    engine = create_engine_for(database_url)
-    with installation(tmp_path, {"DATABASE_URL": database_url}):
-        yield session_factory(engine)
-    engine.dispose()
 
 
 @pytest.fixture

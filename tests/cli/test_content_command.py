@@ -1,7 +1,6 @@
 """``aftercare templates`` and ``aftercare plan``: looking at what is said, and checking it before it is."""
 
 import json
-from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,8 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from service.cli import content as content_commands
 from service.store import content
-from service.store.database import create_engine_for, session_factory
 from service.store.tables import PlanVersion, TemplateVersion
-from tests.cli.console import commands, installation
+from tests.cli.console import commands
 from tests.store import factories
 from tests.store.factories import NOW
 
@@ -28,15 +26,11 @@ def plan_file(folder: Path, **over: Any) -> str:
 
 
 @pytest.fixture
-def sessions(database_url: str, tmp_path: Path) -> Iterator[sessionmaker[Session]]:
+def sessions(sessions: sessionmaker[Session]) -> sessionmaker[Session]:
     """A clinic ``lake`` with the shipped content in the database of the installation."""
-    engine = create_engine_for(database_url)
-    found = session_factory(engine)
-    with found.begin() as db:
+    with sessions.begin() as db:
         content.seed_defaults(db, factories.clinic(db, key="lake").id, now=NOW, by="test")
-    with installation(tmp_path, {"DATABASE_URL": database_url}):
-        yield found
-    engine.dispose()
+    return sessions
 
 
 def test_the_shipped_texts_with_their_length() -> None:

@@ -1,7 +1,6 @@
 """``aftercare import sessions`` as an operator calls it, by hand and from a nightly job."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,8 @@ from service.domain.errors import AftercareError
 from service.flows.importing import ImportRefusedError
 from service.flows.practice import NoSuchClinic
 from service.sources.csv_layout import FileRefusedError
-from service.store.database import create_engine_for, session_factory
 from service.store.tables import Consent, Patient, TreatmentSession
-from tests.cli.console import commands, installation
+from tests.cli.console import commands
 from tests.store import factories
 
 run = commands(imports.register)
@@ -26,15 +24,11 @@ BOOKED = "APT-{n},MRN-{n},Robin,Sample,312200{n:04},en,2099-12-{n:02} 15:00,2099
 
 
 @pytest.fixture
-def sessions(database_url: str, tmp_path: Path) -> Iterator[sessionmaker[Session]]:
+def sessions(sessions: sessionmaker[Session]) -> sessionmaker[Session]:
     """A clinic ``lake`` in the database that the commands find."""
-    engine = create_engine_for(database_url)
-    found = session_factory(engine)
-    with found.begin() as db:
+    with sessions.begin() as db:
         factories.clinic(db, key="lake")
-    with installation(tmp_path, {"DATABASE_URL": database_url}):
-        yield found
-    engine.dispose()
+    return sessions
 
 
 @pytest.fixture

@@ -1,20 +1,18 @@
 """``status``, ``message``, ``pause`` and ``resume`` as an operator calls them."""
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 from typer.testing import Result
 
 from service.cli import messages
 from service.flows.staffing import TooLate
 from service.store import journal, running
-from service.store.database import create_engine_for, session_factory
 from service.store.tables import JournalEntry, Message
 from tests.cli.console import commands, installation
 from tests.store import factories
@@ -22,15 +20,6 @@ from tests.store.factories import NOW
 
 run = commands(messages.register)
 NUMBER, MASKED = "+12025550147", "+1•••••0147"
-
-
-@pytest.fixture
-def sessions(database_url: str, tmp_path: Path) -> Iterator[sessionmaker[Session]]:
-    """The database of the installation that the commands find."""
-    engine: Engine = create_engine_for(database_url)
-    with installation(tmp_path, {"DATABASE_URL": database_url}):
-        yield session_factory(engine)
-    engine.dispose()
 
 
 @pytest.fixture

@@ -1,9 +1,7 @@
 """``aftercare task`` as staff call it."""
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,22 +10,12 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from service.cli import tasks
 from service.flows.staffing import NotThere, TooLate
-from service.store.database import create_engine_for, session_factory
 from service.store.tables import Clinic, JournalEntry, Task
-from tests.cli.console import commands, installation
+from tests.cli.console import commands
 from tests.store import factories
 from tests.store.factories import NOW
 
 run = commands(tasks.register)
-
-
-@pytest.fixture
-def sessions(database_url: str, tmp_path: Path) -> Iterator[sessionmaker[Session]]:
-    """The database of the installation that the commands find."""
-    engine = create_engine_for(database_url)
-    with installation(tmp_path, {"DATABASE_URL": database_url}):
-        yield session_factory(engine)
-    engine.dispose()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """``aftercare segments`` and ``aftercare doctor``."""
 
 import json
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +12,6 @@ from sqlalchemy.orm import Session, sessionmaker
 from service.assembly import utc_now
 from service.cli import doctor, tools
 from service.store import running
-from service.store.database import create_engine_for, session_factory
 from tests.cli.console import commands, installation
 from tests.store import factories
 
@@ -94,15 +92,6 @@ def test_a_file_of_texts_is_answered_in_order(tmp_path: Path) -> None:
 def test_wrong_usage(words: tuple[str, ...]) -> None:
     result = run("segments", *words)
     assert (result.exit_code, result.stdout) == (2, "")
-
-
-@pytest.fixture
-def sessions(database_url: str, tmp_path: Path) -> Iterator[sessionmaker[Session]]:
-    """The database of the installation that the doctor looks at."""
-    engine = create_engine_for(database_url)
-    with installation(tmp_path, {"DATABASE_URL": database_url}):
-        yield session_factory(engine)
-    engine.dispose()
 
 
 def looked_at() -> tuple[int, dict[str, dict[str, object]]]:

@@ -1,15 +1,12 @@
 """``aftercare verify`` as an operator calls it."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.cli import verify
-from service.store.database import create_engine_for, session_factory
-from tests.cli.console import commands, installation
+from tests.cli.console import commands
 from tests.store import factories
 
 RULES = (
@@ -26,15 +23,6 @@ RULES = (
     "two_replies_to_one_text",
 )
 run = commands(verify.register)
-
-
-@pytest.fixture
-def sessions(database_url: str, tmp_path: Path) -> Iterator[sessionmaker[Session]]:
-    """The database of the installation that the command finds."""
-    engine = create_engine_for(database_url)
-    with installation(tmp_path, {"DATABASE_URL": database_url}):
-        yield session_factory(engine)
-    engine.dispose()
 
 
 @pytest.fixture

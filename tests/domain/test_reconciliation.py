@@ -117,6 +117,13 @@ assert DUE is not None
         pytest.param({"settled_at": DUE}, DUE + HOUR, False, id="dropped at the moment of its time"),
         pytest.param({"settled_at": DUE, "due_at": None}, DUE, True, id="wanted from the moment on at which it ended"),
         pytest.param({"settled_at": None}, NOW, True, id="ended nobody knows when"),
+        pytest.param(
+            {"settled_at": DUE + MINUTE, "looked_at": DUE + DAY},
+            DUE,
+            True,
+            id="withdrawn while it was held until a later look",
+        ),
+        pytest.param({"settled_at": DUE + MINUTE, "looked_at": DUE}, DUE, False, id="dropped when it was looked at"),
     ],
 )
 def test_a_text_comes_back_for_a_time_it_has_not_had(ended: dict[str, Any], now: datetime, back: bool) -> None:

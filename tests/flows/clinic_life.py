@@ -251,6 +251,19 @@ class ClinicLife:
             return list(db.scalars(rows.where(*(getattr(table, name) == value for name, value in where.items()))))
 
 
+def ready(life: ClinicLife, n: int, **over: Any) -> list[Message]:
+    """Texts of as many patients, due now and planned for nobody to change."""
+    people = [life.patient() for _ in range(n)]
+    life.plan()
+    return [life.message(patient, **over) for patient in people]
+
+
+def rate(life: ClinicLife, per_second: float, **over: Any) -> None:
+    """Let every sender be as quick as that; ``over`` sets other columns of it."""
+    with life.sessions.begin() as db:
+        db.execute(update(Sender).values(segments_per_second=per_second, **over))
+
+
 def standing(messages: Iterable[Message]) -> dict[str | None, tuple[str, str | None]]:
     """State and reason of each step."""
     return {message.step: (message.state, message.reason) for message in messages}

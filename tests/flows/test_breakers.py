@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select, update
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session
 
 from service.domain.breakers import IN_A_ROW, UNREACHABLE, Cause, Reach, tried_after
 from service.domain.eligibility import HELD_FOR
@@ -29,37 +29,18 @@ from service.store import reports, running
 from service.store.tables import Installation, JournalEntry, Message, Patient, SendAttempt, Sender
 from tests.domain.cases import DAY, HOUR
 from tests.fakes.scripted_gateway import said
-from tests.flows.clinic_life import SENDER, ClinicLife, Watched
+from tests.flows.clinic_life import SENDER, ClinicLife, Watched, ready
 from tests.flows.test_races import ON_POSTGRESQL
 from tests.store.factories import NOW
 from tests.store.test_marking_race import WAITING
 
-Sessions = sessionmaker[Session]
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 SECOND_SENDER = "+13125550188"
-
-
-@pytest.fixture
-def life(sessions: Sessions) -> ClinicLife:
-    return ClinicLife(sessions)
-
-
-@pytest.fixture
-def quick(sqlite_sessions: Sessions) -> ClinicLife:
-    """Where the engine does not matter."""
-    return ClinicLife(sqlite_sessions)
 
 
 def two_senders(life: ClinicLife) -> None:
     with life.sessions.begin() as db:
         db.add(Sender(id=2, key="second", number=SECOND_SENDER))
-
-
-def ready(life: ClinicLife, n: int, **over: Any) -> list[Message]:
-    """Texts of as many patients, due now and planned for nobody to change."""
-    people = [life.patient() for _ in range(n)]
-    life.plan()
-    return [life.message(patient, **over) for patient in people]
 
 
 def sender(life: ClinicLife, sender_id: int = 1) -> Sender:

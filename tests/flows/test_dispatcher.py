@@ -6,11 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from threading import Barrier
-from typing import Any
 
 import pytest
 from sqlalchemy import select, update
-from sqlalchemy.orm import Session, sessionmaker
 
 from service.domain.rates import AHEAD
 from service.domain.retries import next_attempt_at
@@ -22,10 +20,9 @@ from service.flows.recovery import STALE, recover, rescue_stale_claims
 from service.gateways.simulated_network import DEFAULT, NetworkConfig, Span
 from service.store.tables import Message, Patient, SendAttempt, Sender
 from tests.domain.cases import DAY, HOUR
-from tests.flows.clinic_life import SENDER, ClinicLife, Watched, at
+from tests.flows.clinic_life import SENDER, ClinicLife, Watched, at, rate, ready
 from tests.store.factories import NOW
 
-Sessions = sessionmaker[Session]
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 FAST = 10_000.0
 WAIT = timedelta(seconds=90)
@@ -33,29 +30,6 @@ WAIT = timedelta(seconds=90)
 
 class BrokenError(RuntimeError):
     """The process dies."""
-
-
-@pytest.fixture
-def life(sessions: Sessions) -> ClinicLife:
-    return ClinicLife(sessions)
-
-
-@pytest.fixture
-def quick(sqlite_sessions: Sessions) -> ClinicLife:
-    """Where the engine does not matter."""
-    return ClinicLife(sqlite_sessions)
-
-
-def rate(life: ClinicLife, per_second: float, **over: Any) -> None:
-    with life.sessions.begin() as db:
-        db.execute(update(Sender).values(segments_per_second=per_second, **over))
-
-
-def ready(life: ClinicLife, n: int, **over: Any) -> list[Message]:
-    """Texts of as many patients, due now and planned for nobody to change."""
-    people = [life.patient() for _ in range(n)]
-    life.plan()
-    return [life.message(patient, **over) for patient in people]
 
 
 def attempts(life: ClinicLife) -> list[SendAttempt]:

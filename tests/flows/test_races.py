@@ -9,8 +9,7 @@ from threading import Barrier
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text, update
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy import select, text
 
 from service.domain.rates import AHEAD, carriers_day
 from service.flows.claiming import claim_and_compose, set_aside
@@ -19,30 +18,13 @@ from service.flows.planner import plan_pending
 from service.flows.staffing import TooLate, skip_message
 from service.store.tables import Message, SendAttempt, Sender
 from tests.domain.cases import DAY, HOUR
-from tests.flows.clinic_life import ClinicLife
+from tests.flows.clinic_life import ClinicLife, rate, ready
 from tests.store.factories import NOW
 from tests.store.test_marking_race import WAITING
 
-Sessions = sessionmaker[Session]
 SECOND = timedelta(seconds=1)
 ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 """SQLite has one writer at a time: nobody meets anybody half way."""
-
-
-@pytest.fixture
-def life(sessions: Sessions) -> ClinicLife:
-    return ClinicLife(sessions)
-
-
-def rate(life: ClinicLife, per_second: float, **over: Any) -> None:
-    with life.sessions.begin() as db:
-        db.execute(update(Sender).values(segments_per_second=per_second, **over))
-
-
-def ready(life: ClinicLife, n: int, **over: Any) -> list[Message]:
-    people = [life.patient() for _ in range(n)]
-    life.plan()
-    return [life.message(patient, **{"expires_at": NOW + DAY} | over) for patient in people]
 
 
 def at_once(*acts: Callable[[], Any]) -> list[Any]:

@@ -5,43 +5,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import update
-from sqlalchemy.orm import Session, sessionmaker
 
 from service.flows import dispatcher
 from service.flows.dispatcher import dispatch_due
-from service.store.tables import Message, Sender
-from tests.domain.cases import DAY
-from tests.flows.clinic_life import ClinicLife
+from service.store.tables import Sender
+from tests.flows.clinic_life import ClinicLife, rate, ready
 from tests.store.factories import NOW
 
-Sessions = sessionmaker[Session]
 SECOND = timedelta(seconds=1)
 LONG_TEXT = "Two parts. " * 20
 URGENT: dict[str, Any] = {"urgency": "care", "priority": 0}
 CARE: dict[str, Any] = {"urgency": "care", "priority": 1}
-
-
-@pytest.fixture
-def life(sessions: Sessions) -> ClinicLife:
-    return ClinicLife(sessions)
-
-
-@pytest.fixture
-def quick(sqlite_sessions: Sessions) -> ClinicLife:
-    """Where the engine does not matter."""
-    return ClinicLife(sqlite_sessions)
-
-
-def rate(life: ClinicLife, per_second: float, **over: Any) -> None:
-    with life.sessions.begin() as db:
-        db.execute(update(Sender).values(segments_per_second=per_second, **over))
-
-
-def ready(life: ClinicLife, n: int, **over: Any) -> list[Message]:
-    people = [life.patient() for _ in range(n)]
-    life.plan()
-    return [life.message(patient, **{"expires_at": NOW + DAY} | over) for patient in people]
 
 
 def order(life: ClinicLife) -> list[int]:

@@ -1,12 +1,12 @@
 """Whether a text left while it was of use, and in the hours in which it might."""
 
+from dataclasses import replace
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from service.domain.anchors import is_direct_reply, permission
 from service.domain.careplan import CarePlan, Urgency
-from service.domain.case import Case, ClinicFacts, PatientFacts
-from service.domain.consent import Standing
+from service.domain.case import NOBODY, Case, ClinicFacts
 from service.domain.opening_hours import OpeningHours
 from service.domain.windows import LEAST_USEFUL, Window, from_words, is_open
 from service.flows.verification.agreement import known_at
@@ -82,7 +82,8 @@ def _case(of: Dossier, attempt: Attempt, *, place: Place, plan: CarePlan) -> Cas
     """A case with what hours depend on, and nothing else."""
     ledger = known_at(of.ledgers.get(attempt.number, ()), attempt.started_at)
     by_text = any(line.by_text and line.granted and line.clinic_id == attempt.clinic_id for line in ledger)
-    return Case(_clinic(place), _patient(place, by_text=by_text), sessions=(), plan=plan)
+    patient = replace(NOBODY, zone=place.own_zone, consented_by_text=by_text)
+    return Case(_clinic(place), patient, sessions=(), plan=plan)
 
 
 def _clinic(place: Place) -> ClinicFacts:
@@ -105,24 +106,4 @@ def _clinic(place: Place) -> ClinicFacts:
         live_from=None,
         answers_understood=True,
         rule_hours={},
-    )
-
-
-def _patient(place: Place, *, by_text: bool) -> PatientFacts:
-    return PatientFacts(
-        id=0,
-        zone=place.own_zone,
-        consented_by_text=by_text,
-        phone=None,
-        language="",
-        status="active",
-        privacy="neutral",
-        interval_weeks=None,
-        authorisation_ends=None,
-        standing=Standing.GRANTED,
-        may_ask=False,
-        imported=False,
-        added_at=None,
-        consented_at=None,
-        textable_since=None,
     )

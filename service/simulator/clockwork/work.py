@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, bindparam, exists, false, func, select
 from sqlalchemy.orm import Session
 
-from service.flows.receipts import NO_LONGER_ASKED, UNSETTLED
+from service.flows.receipts import NO_LONGER_ASKED
 from service.store import messages
 from service.store.columns import UtcDateTime
 from service.store.inbox import NEW
-from service.store.messages import PLANNED, SENDING
+from service.store.messages import PLANNED, SENDING, UNSETTLED
 from service.store.tables import Message, Patient, RawReceipt, Task
 
 BROUGHT_BY_THEN = timedelta(minutes=6)

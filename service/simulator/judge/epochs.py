@@ -69,13 +69,13 @@ def may_go(slot: Slot, moment: datetime, slots: list[Slot]) -> bool:
     """Whether a reader would let the text go at that moment on the service's clock.
 
     Who notices in between wants it from then on: so as for one of the readers of ``slots`` it has to be wanted, it has to be
-    due for any of them, and the hour is looked at elsewhere.
+    due for any of them. Its hours, and what it shares its day with, are looked at elsewhere.
     """
     return (
         not slot.skips
         and not slot.held
         and slot.due is not None
-        and any(each.due is not None and each.due <= moment for each in slots)
+        and any((each.alone or each.due or moment) <= moment for each in slots)
         and (slot.until is None or moment <= slot.until)
     )
 

@@ -11,6 +11,8 @@ from service.simulator.judge.walls import DAY, day_of
 from service.simulator.judge.wording import Context, approved_body, faults
 from service.simulator.judge.world import World
 
+NEWS = timedelta(minutes=10)
+"""News of a change leave after so long; what would say the same waits for them, be it that they turn out to be none."""
 JUST_TOLD, SAME_WORDS, RECENT = timedelta(hours=20), timedelta(hours=12), 21
 ASKED_WHEN_LEAVING = frozenset({"not_just_told", "no_recent_count", "no_consent"})
 """Conditions that hang on what went out before."""
@@ -50,7 +52,7 @@ def failed(world: World, story: Story, slot: Slot, name: str, span: Span) -> boo
             key = key_of(slot.step, slot.visit)
             others = [told for told in case.told if told.key != key]
             own = [told for told in others if slot.visit and told.visit == slot.visit.key and told.start in start]
-            return any(told.at <= until and since < told.at + JUST_TOLD and not told.off for told in own)
+            return any(told.at <= until + NEWS and since < told.at + JUST_TOLD and not told.off for told in own)
         case "no_recent_count":
             return any(_recent(taken_at, since, until, case) for taken_at in _counts(world, story))
         case "no_consent":

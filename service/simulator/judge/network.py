@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from service.simulator.judge.codes import AGAIN
+from service.simulator.judge.codes import AGAIN, NOT_BEGUN
 from service.simulator.judge.facts import Break, Refusal, Take
 from service.simulator.judge.lapses import blocked
 from service.simulator.judge.verdict import Violation, utc
@@ -22,11 +22,12 @@ def judge_attempts(world: World) -> Iterator[Violation]:
             yield _wrong(
                 later[0], "tried_after_refusal", f"refused for good at {utc(for_good.at)} (code {for_good.code})"
             )
-    attempts: list[Attempt] = [*world.told.takes, *world.told.refusals, *world.told.breaks]
+    refused = [refusal for refusal in world.told.refusals if refusal.code != NOT_BEGUN]
+    attempts: list[Attempt] = [*world.told.takes, *refused, *world.told.breaks]
     for attempt in attempts:
         if attempt.label.kind == "plan":
             yield from _to_a_blocked_number(world, attempt)
-    not_taken: list[Refusal | Break] = [*world.told.refusals, *world.told.breaks]
+    not_taken: list[Refusal | Break] = [*refused, *world.told.breaks]
     for attempt_failed in not_taken:
         if attempt_failed.label.kind == "plan":
             yield from _without_consent(world, attempt_failed)

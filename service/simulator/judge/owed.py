@@ -89,7 +89,7 @@ class _Pursuit:
         # What it may have waited for is forgotten once it has happened; when it could leave is not.
         self._due = due = max([slot.due for slot in slots if slot.due] + ([self._due] if self._due else []))
         first = min(slot.due for slot in slots if slot.due)
-        if slots[1].step.late == "skip" and first < since - TOGETHER:
+        if slots[1].step.late == "skip" and first < since + TOGETHER:
             return None  # wanted only since its time may have passed, which such a step does not make up for
         if self._lapsed is not None and due <= self._lapsed:
             return None  # what was rightly dropped at its time is wanted again only for a later one

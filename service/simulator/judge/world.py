@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 from service.simulator.judge.agreed import Agreed
 from service.simulator.judge.calm import ServiceClock, Span, asking, bare, calm_of
-from service.simulator.judge.codes import NUMBER
+from service.simulator.judge.codes import AGAIN, NUMBER
 from service.simulator.judge.facts import Break, Clinic, Hold, Label, Patient, Refusal, Report, Row, Take, Task
 from service.simulator.judge.hearing import Hearing
 from service.simulator.judge.history import History
@@ -87,6 +87,7 @@ class World:
                 row.due_at - ONE_REQUEST,
                 max([row.due_at, *(take.at for take in self.takes[label])]) + LONG_AGO,
             )
+            last = min([last, *(refusal.at for refusal in self.refusals[label] if refusal.code not in AGAIN)])
             for start in troubles[bisect_left(troubles, first) : bisect_left(troubles, last)]:
                 yield Break(start, row.to_number or "", taken=False, label=label)
 

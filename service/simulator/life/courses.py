@@ -73,7 +73,7 @@ class Courses:
             scene.later(ahead * dice.share(key, "cancelled when"), lambda: self.cancel(visit))
         if dice.falls(0.15, key, "in the way"):
             self._get_in_the_way(visit)
-        if dice.falls(0.03, key, "haggles"):
+        if dice.falls(0.015, key, "haggles"):
             self._haggle(
                 visit, local_day(scene.now + ahead * dice.share(key, "haggles when"), visit.person.place.clock)
             )
@@ -118,9 +118,9 @@ class Courses:
 
     def _haggle(self, visit: Visit, day: date) -> None:
         """One time after the other is agreed on within a day: more news than a patient may be texted."""
-        opens = self.scene.wall(visit.person.place, day, time(9))
+        opens = self.scene.wall(visit.person.place, day, time(9, 7))
         for n in range(10):
-            moment = opens + n * HOUR
+            moment = opens + n * 61 * MINUTE
             if moment > self.scene.now:
                 self.scene.at(moment, partial(self.move, visit, 20 + n))
 
