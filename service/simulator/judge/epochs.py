@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from service.simulator.judge.case import Case, Key
 from service.simulator.judge.facts import Take
 from service.simulator.judge.schedule import Schedule
 from service.simulator.judge.slots import Slot
+from service.simulator.judge.walls import day_of
 
 A_DAY_APART = timedelta(hours=12)
 
@@ -65,7 +67,7 @@ class Story:
         return next((epoch for epoch in reversed(self.epochs) if epoch.start <= moment), None)
 
 
-def may_go(slot: Slot, moment: datetime, slots: list[Slot]) -> bool:
+def may_go(slot: Slot, moment: datetime, slots: list[Slot], *, zone: ZoneInfo) -> bool:
     """Whether a reader would let the text go at that moment on the service's clock.
 
     Who notices in between wants it from then on: so as for one of the readers of ``slots`` it has to be wanted, it has to be
@@ -75,9 +77,17 @@ def may_go(slot: Slot, moment: datetime, slots: list[Slot]) -> bool:
         not slot.skips
         and not slot.held
         and slot.due is not None
-        and any((each.alone or each.due or moment) <= moment for each in slots)
+        and any(_has_come(each, moment, zone) for each in slots)
         and (slot.until is None or moment <= slot.until)
     )
+
+
+def _has_come(slot: Slot, moment: datetime, zone: ZoneInfo) -> bool:
+    """Whether its time has come; or the day to which it was moved, where it was held up beyond its own and is late already."""
+    if slot.due is None or slot.due <= moment:
+        return slot.due is not None
+    alone = slot.alone or slot.due
+    return alone <= moment and day_of(alone, zone) < day_of(slot.due, zone) <= day_of(moment, zone)
 
 
 def between(slots: list[Slot], moment: datetime) -> bool:

@@ -193,7 +193,8 @@ class _Teller:
         key = slots[0][0] if slots else (take.label.session, take.label.step or "", take.label.n or 0)
         moments = self._world.clock.shown(take.at)
         own = [slot for _, slot in slots]
-        fits = any(may_go(slot, moment, own) or between(own, moment) for slot in own for moment in moments)
+        zone = epoch.case.zone
+        fits = any(may_go(slot, moment, own, zone=zone) or between(own, moment) for slot in own for moment in moments)
         wrong = self._wrong(take, epoch)
         return (fits, -len(wrong)), key, wrong
 
