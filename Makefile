@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 LOCKS := requirements.lock requirements-dev.lock requirements-uv.lock
-TEST_FLAGS ?= -n logical
+TEST_FLAGS ?= -n logical --dist worksteal
 
 export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1

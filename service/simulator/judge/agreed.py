@@ -69,7 +69,7 @@ class Agreed:
                     standing = "opted_out"
                 case "granted":
                     standing, stopped = "granted", False
-                case "unclear":
+                case "unclear" | "perhaps":
                     standing = "unclear"
                 case _:
                     standing, stopped = "opted_out", stopped or entry.clinic is None
@@ -89,9 +89,10 @@ class Agreed:
                 yield entry
 
     def first_grant(self, number: str | None, *, clinic: str, at: datetime) -> Entry | None:
-        """The act by which the clinic first had the number's consent."""
+        """The act by which the clinic first had, or may have had, the number's consent."""
         entries = self._entries.get(number or "", ())
-        return next((e for e in entries if e.what == "granted" and e.clinic == clinic and e.at <= at), None)
+        grants = {"granted", "perhaps"}
+        return next((e for e in entries if e.what in grants and e.clinic == clinic and e.at <= at), None)
 
     def _enter(
         self,
@@ -126,7 +127,7 @@ class Agreed:
         understood = self._calm.after(said.brought, UNDERSTOOD)
         what = "granted"
         if order == "in_doubt" or reading.kind == "perhaps_consent":
-            what = "unclear"
+            what = "unclear" if reading.kind == "stop" else "perhaps"
         for clinic in concerned:
             self._enter(said.number, said.at, "unclear", clinic=clinic, said=said.at)
             if reading.kind != "stop" or what == "unclear":

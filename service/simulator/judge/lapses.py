@@ -43,7 +43,7 @@ def blocked(world: World, number: str | None) -> Iterator[Span]:
 def failed(world: World, story: Story, slot: Slot, name: str, span: Span) -> bool:
     """Whether a condition that is judged when the text leaves failed at some moment of the span."""
     since, until = span
-    case = _last_case(story, until)
+    case = _last_case(story, until + NEWS)
     match name:
         case "not_answered":
             return True
