@@ -83,7 +83,7 @@ class Agreed:
                 return
             if entry.clinic != clinic and (entry.clinic is not None or entry.sender != sender):
                 continue
-            if entry.what == "unclear":
+            if entry.what in {"unclear", "perhaps"}:
                 newest = entry.said
             if not entry.by_text or newest is None or entry.said >= newest:
                 yield entry
@@ -125,14 +125,14 @@ class Agreed:
         # Stored raw by a web server that died over it, a text may be understood before anybody knows that it was brought.
         concerned = self._behind(said) if reading.kind == "stop" else clinics
         understood = self._calm.after(said.brought, UNDERSTOOD)
-        what = "granted"
+        at_first, what = ("unclear", "revoked") if reading.kind == "stop" else ("perhaps", "granted")
         if order == "in_doubt" or reading.kind == "perhaps_consent":
-            what = "unclear" if reading.kind == "stop" else "perhaps"
+            what = at_first
         for clinic in concerned:
-            self._enter(said.number, said.at, "unclear", clinic=clinic, said=said.at)
-            if reading.kind != "stop" or what == "unclear":
+            self._enter(said.number, said.at, at_first, clinic=clinic, said=said.at)
+            if what != "revoked":
                 self._enter(said.number, understood, what, clinic=clinic, sender=said.to, said=said.at)
-        if reading.kind == "stop" and what != "unclear":
+        if what == "revoked":
             self._enter(said.number, understood, "revoked", sender=said.to, said=said.at)
 
     def _overtaken(self, said: Said, reading: Reading) -> str:
