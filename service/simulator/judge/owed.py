@@ -79,7 +79,8 @@ class _Pursuit:
         own = labels(self._world, self._story.patient, self._key)
         tried = [one.at for label in own for one in self._world.refusals[label]]
         tried += [one.at for label in own for one in self._world.breaks[label]]
-        return any(slot.skips for slot in slots) and any(at <= epoch.start + TOGETHER for at in tried)
+        is_let_go = not slots or any(slot.skips for slot in slots)
+        return is_let_go and any(at <= epoch.start + TOGETHER for at in tried)
 
     def _took_before(self, epoch: Epoch) -> bool:
         return any(taken.key == self._key and taken.take.at <= epoch.start for taken in self._story.taken)
