@@ -43,14 +43,14 @@ def blocked(world: World, number: str | None) -> Iterator[Span]:
 def failed(world: World, story: Story, slot: Slot, name: str, span: Span) -> bool:
     """Whether a condition that is judged when the text leaves failed at some moment of the span."""
     since, until = span
-    case = _last_case(story, until + NEWS)
+    case = _last_case(story, until)
     match name:
         case "not_answered":
             return True
         case "not_just_told":
             start = {visit.start for visit in case.visits if slot.visit and visit.key == slot.visit.key}
             key = key_of(slot.step, slot.visit)
-            others = [told for told in case.told if told.key != key]
+            others = [told for told in _last_case(story, until + NEWS).told if told.key != key]
             own = [told for told in others if slot.visit and told.visit == slot.visit.key and told.start in start]
             return any(told.at <= until + NEWS and since < told.at + JUST_TOLD and not told.off for told in own)
         case "no_recent_count":
