@@ -48,7 +48,9 @@ def failed(world: World, story: Story, slot: Slot, name: str, span: Span) -> boo
         case "not_answered":
             return True
         case "not_just_told":
-            start = {visit.start for visit in case.visits if slot.visit and visit.key == slot.visit.key}
+            cases = [epoch.case for epoch in story.epochs if epoch.start <= until and since <= epoch.end]
+            visits = [visit for one in (*cases, case) for visit in one.visits]
+            start = {visit.start for visit in visits if slot.visit and visit.key == slot.visit.key}
             key = key_of(slot.step, slot.visit)
             others = [told for told in _last_case(story, until + NEWS).told if told.key != key]
             own = [told for told in others if slot.visit and told.visit == slot.visit.key and told.start in start]
