@@ -66,7 +66,9 @@ class _Pursuit:
             debt = self._overdue(epoch, slots) if slots else None
             if debt is not None:
                 return debt
-            self._since = (self._since or epoch.start) if slots else None
+            # Whose use ended in it is wanted anew where a change gives it another.
+            in_use = slots and all(slot.until is None or epoch.end < slot.until - LEAST_LEFT for slot in slots)
+            self._since = (self._since or epoch.start) if in_use else None
         return None
 
     def _is_over(self, epoch: Epoch, *, wanted: bool) -> bool:
