@@ -101,8 +101,8 @@ MUTANTS = (
     Mutant(
         "a claim that nobody settled is sent again",
         "service/flows/recovery.py",
-        '        db, message, State.UNCONFIRMED, reason="worker_lost", claim_token=None, sent_at=message.claimed_at\n',
-        '        db, message, State.PLANNED, reason="worker_lost", claim_token=None, attempt_at=now\n',
+        'State.UNCONFIRMED, reason="worker_lost", claim_token=None, sent_at=now)\n',
+        'State.PLANNED, reason="worker_lost", claim_token=None, attempt_at=now)\n',
     ),
     Mutant(
         "an empty list is proof at once",
