@@ -106,9 +106,9 @@ MUTANTS = (
     ),
     Mutant(
         "an empty list is proof at once",
-        "service/domain/proof.py",
-        "ripe=now - 2 * wait",
-        "ripe=now",
+        "service/flows/recovery.py",
+        "    inquiry = _Inquiry(sessions, gateway, clock, wait)\n",
+        "    inquiry = _Inquiry(sessions, gateway, clock, wait / 90)\n",
     ),
     Mutant(
         "reminded of the next session although it is booked",
@@ -121,24 +121,6 @@ MUTANTS = (
         "service/domain/expansion.py",
         '    if late and entry.step.late is Late.SKIP:\n        return entry.skip("late")\n',
         "",
-    ),
-    Mutant(
-        "part two does not wait for part one",
-        "service/domain/eligibility.py",
-        "    if look.waits_for_part:\n",
-        "    if look.waits_for_part and look.paused:\n",
-    ),
-    Mutant(
-        "the number of the first attempt, not the patient's own",
-        "service/flows/desk.py",
-        '    return (own if message.kind == "plan" else message.to_number or own) or ""\n',
-        '    return (message.to_number or own) or ""\n',
-    ),
-    Mutant(
-        "the dead are texted",
-        "service/domain/expansion.py",
-        '    if patient.status != "active" or (\n',
-        "    if (\n",
     ),
     Mutant(
         "no news of a moved session",

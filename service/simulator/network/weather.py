@@ -37,6 +37,7 @@ def config(dice: Dice, spans: dict[str, list[Span]], *, provider_stops: bool) ->
         bursts=spans["busy"],
         outages=spans["network_down"],
         receipt_delay=timedelta(seconds=4),
+        list_lag=timedelta(seconds=45),
     )
 
 
