@@ -105,12 +105,6 @@ MUTANTS = (
         'State.PLANNED, reason="worker_lost", claim_token=None, attempt_at=now)\n',
     ),
     Mutant(
-        "an empty list is proof at once",
-        "service/flows/recovery.py",
-        "    inquiry = _Inquiry(sessions, gateway, clock, wait)\n",
-        "    inquiry = _Inquiry(sessions, gateway, clock, wait / 90)\n",
-    ),
-    Mutant(
         "reminded of the next session although it is booked",
         "service/domain/conditions.py",
         "lambda now: not now.case.rebooked(_session(now))",
