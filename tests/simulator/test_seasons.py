@@ -4,20 +4,31 @@ In processes of their own, as an operator starts them: measuring coverage would 
 """
 
 import json
+import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+SEEDS = ("1", "2", "3")
 
-@pytest.mark.parametrize("seed", ["1", "2", "3"])
-def test_no_promise_is_broken(seed: str) -> None:
+
+def live(seed: str) -> "tuple[list[str], subprocess.CompletedProcess[str]]":
+    """What repeats it, and how it ended."""
     world = ["simulate", "--seed", seed, "--patients", "100", "--weeks", "30", "--chaos"]
-    ended = subprocess.run(
-        [sys.executable, "-m", "service", *world, "--json"], capture_output=True, text=True, check=False
-    )
-    assert ended.stdout, ended.stderr
-    verdict = json.loads(ended.stdout)
-    assert verdict["violations"] == [], f"repeat it with: aftercare {' '.join(world)}"
-    assert (verdict["ok"], ended.returncode) == (True, 0)
-    assert verdict["texts"] > 1_000
+    whole = [sys.executable, "-m", "service", *world, "--json"]
+    return world, subprocess.run(whole, capture_output=True, text=True, check=False)
+
+
+def test_no_promise_is_broken(subtests: pytest.Subtests) -> None:
+    """One on each processor: they are by far the longest of all tests."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        lived = list(pool.map(live, SEEDS))
+    for seed, (world, ended) in zip(SEEDS, lived, strict=True):
+        with subtests.test(seed):
+            assert ended.stdout, ended.stderr
+            verdict = json.loads(ended.stdout)
+            assert verdict["violations"] == [], f"repeat it with: aftercare {' '.join(world)}"
+            assert (verdict["ok"], ended.returncode) == (True, 0)
+            assert verdict["texts"] > 1_000
