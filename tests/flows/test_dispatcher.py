@@ -17,6 +17,7 @@ from service.flows import dispatcher
 from service.flows.dispatcher import Sending, dispatch_due, dispatch_sender
 from service.flows.doubts import decide_not_sent
 from service.flows.recovery import STALE, recover, rescue_stale_claims
+from service.flows.telling import tell_unconfirmed
 from service.gateways.simulated_network import DEFAULT, NetworkConfig, Span
 from service.store.tables import Message, Patient, SendAttempt, Sender
 from tests.domain.cases import DAY, HOUR
@@ -356,6 +357,25 @@ def test_a_list_that_was_read_while_the_request_was_under_way_proves_nothing(
     recover(life.sessions, life.gateway, life.clock, wait=WAIT)
     life.tick()
     assert [each.message_id for each in life.left()] == [text.id], "a list that was read after the end proves it"
+
+
+def test_a_doubt_that_comes_back_is_put_before_the_person_again(life: ClinicLife) -> None:
+    """A person was asked to find out; then the list seemed to tell, and the task was closed; and it had told nothing."""
+    (text,) = ready(life, 1)
+    life.network.config = LOST
+
+    def meanwhile(_: OutgoingSms) -> None:
+        life.now += STALE + SECOND
+        rescue_stale_claims(life.sessions, life.clock)
+        life.now += 2 * WAIT
+        with life.sessions.begin() as db:
+            tell_unconfirmed(db, db.get_one(Message, text.id), now=life.now)
+        listed_as_not_sent(life, text)
+        assert [task.state for task in life.tasks("unconfirmed")] == ["closed"]
+
+    dispatch_one(life, Frozen(life.gateway, meanwhile))
+    (task,) = life.tasks("unconfirmed")
+    assert (life.fresh(text).state, task.state, task.closed_at, task.outcome) == ("unconfirmed", "open", None, None)
 
 
 def test_an_id_that_was_counted_for_a_twin_is_no_news_of_this_text(life: ClinicLife) -> None:
