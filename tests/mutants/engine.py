@@ -123,12 +123,6 @@ MUTANTS = (
         "    return False\n",
     ),
     Mutant(
-        "a receipt moves a text backwards",
-        "service/domain/lifecycle.py",
-        "    return reached if reached is not None and reached in MOVES[state] else state\n",
-        "    return reached if reached is not None else state\n",
-    ),
-    Mutant(
         "staff hear nothing of missed aftercare",
         "service/flows/telling.py",
         "    if step is None or not step.on_missed_task:\n",
