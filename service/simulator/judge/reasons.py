@@ -86,6 +86,8 @@ def _changes(world: World, story: Story, session: str | None) -> Iterator[str]:
     if session is None or any(visit.patient != story.patient for _, visit in world.visits[session]):
         seen.add("no_longer_wanted")
     seen |= {case.blocked for case in cases if case.blocked is not None}
+    # Where the papers leave open which of two acts counts, either may have been taken to.
+    seen |= {"opted_out", "no_consent"} if any(case.standing == "unclear" for case in cases) else set()
     yield from seen
 
 
