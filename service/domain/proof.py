@@ -61,7 +61,7 @@ Verdict = Attach | NotSent | TooEarly | NoProof
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the provider lists to one number, since :data:`EARLIER` before the oldest doubt, and what is known of it.
+    """What the provider lists to one number, since hours before the oldest doubt, and what is known of it.
 
     ``ours``: ids whose attempts are known. ``trusted``: whether it is shown that the list hides nothing at this moment.
     """
