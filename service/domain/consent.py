@@ -4,7 +4,7 @@ Consent is given to a clinic. A withdrawal said to a sender holds for every clin
 the patient sees one number and the carrier blocks one number.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -44,6 +44,16 @@ def standing(entries: Iterable[ConsentEntry], *, clinic_id: int, sender_id: int,
     if any(entry is not None and not entry.granted for entry in (of_clinic, of_sender)):
         return Standing.REVOKED
     return Standing.NONE if of_clinic is None else Standing.GRANTED
+
+
+def granted_from(entries: Sequence[ConsentEntry], *, clinic_id: int, sender_id: int, now: datetime) -> datetime | None:
+    """The first moment from ``now`` on at which the number may be texted; None if what is written leads to none.
+
+    Who plans looks ahead with it: when the time of a line comes that another clock has dated, nobody looks again.
+    """
+    moments = [now, *sorted(e.at for e in entries if e.granted and e.at > now)]
+    stands = (standing(entries, clinic_id=clinic_id, sender_id=sender_id, now=moment) for moment in moments)
+    return next((moment for moment, held in zip(moments, stands, strict=True) if held is Standing.GRANTED), None)
 
 
 def first_granted_at(entries: Iterable[ConsentEntry], *, clinic_id: int) -> datetime | None:

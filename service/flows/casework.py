@@ -8,7 +8,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import groupby
 from typing import TypeVar
 from zoneinfo import ZoneInfo
@@ -20,16 +20,13 @@ from sqlalchemy.orm import Session
 from service.domain.careplan import Anchor, CarePlan
 from service.domain.case import Case, ClinicFacts, PatientFacts, SessionFacts, Told
 from service.domain.composition import TemplateText, Texts
-from service.domain.consent import ConsentEntry, Standing, first_granted_at, standing
+from service.domain.consent import ConsentEntry, Standing, first_granted_at, granted_from, standing
 from service.domain.errors import AftercareError
 from service.domain.lifecycle import OUT_OF_HOUSE
 from service.domain.opening_hours import parse_hours
 from service.domain.plan_file import read_plan, window
 from service.store import consent, content
 from service.store.tables import Clinic, Holiday, Message, Patient, TreatmentSession
-
-CLOCKS_DIFFER = timedelta(minutes=10)
-"""How far the clock of another program that writes rows may be ahead of ours."""
 
 UNREADABLE = (AttributeError, TypeError, ValueError, OverflowError, DataError)
 """What reading a row raises that holds no moment where one should be, or one beyond all calendars ('infinity')."""
@@ -60,7 +57,6 @@ class ClinicCase:
 class Cases(dict[int, Case]):
     """Cases by patient id. ``faults``: of whom there is none, and why. ``clinics``: what holds for all of a clinic.
 
-    ``unsettled``: of whom the ledger has lines that will hold in a moment, by the clock of whoever wrote them.
     ``unusable``: clinics of none of whose patients there can be a case.
     """
 
@@ -68,7 +64,6 @@ class Cases(dict[int, Case]):
         super().__init__()
         self.clinics = {key: clinic for key, clinic in clinics.items() if isinstance(clinic, ClinicCase)}
         self.faults = faults
-        self.unsettled: set[int] = set()
         self.unusable = clinics.keys() - self.clinics.keys()
 
 
@@ -88,8 +83,6 @@ def load_cases(db: Session, patient_ids: Collection[int], *, now: datetime, answ
     sessions = dict(each_readable(ids, lambda some: _sessions(db, some, cases.clinics).items(), faults=faults))
     for patient in (one for one in patients if one.id not in faults):
         lines = ledger.get(patient.phone or "", [])
-        if any(now < line.at <= now + CLOCKS_DIFFER for line in lines):
-            cases.unsettled.add(patient.id)
         try:
             clinic = _of(patient, clinics)
             facts, own = _patient(patient, clinic, lines, now), tuple(sessions.get(patient.id, ()))
@@ -215,7 +208,9 @@ def live_texts(db: Session, clinic_id: int) -> Texts:
 def _patient(row: Patient, clinic: ClinicCase, ledger: list[ConsentEntry], now: datetime) -> PatientFacts:
     if row.phone and not E164.fullmatch(row.phone):
         raise FactsError(f"patient {row.id}", "its number is not written with + and country code.")
-    stands = standing(ledger, clinic_id=row.clinic_id, sender_id=clinic.sender_id, now=now)
+    agreed_from = granted_from(ledger, clinic_id=row.clinic_id, sender_id=clinic.sender_id, now=now) or now
+    stands = standing(ledger, clinic_id=row.clinic_id, sender_id=clinic.sender_id, now=agreed_from)
+    is_textable = row.textable_since is not None and row.textable_since <= now
     return PatientFacts(
         id=row.id,
         phone=row.phone,
@@ -231,7 +226,7 @@ def _patient(row: Patient, clinic: ClinicCase, ledger: list[ConsentEntry], now: 
         added_at=row.added_at,
         consented_at=first_granted_at(ledger, clinic_id=row.clinic_id) if stands is Standing.GRANTED else None,
         consented_by_text=_by_text(ledger, row.clinic_id),
-        textable_since=row.textable_since,
+        textable_since=row.textable_since if is_textable else agreed_from,
     )
 
 

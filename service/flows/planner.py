@@ -133,8 +133,8 @@ def plan_patients(db: Session, ids: Collection[int], *, now: datetime, answers_u
     texts, staff = planned_texts.Writer(db, cases, now), planned_tasks.Writer(db, cases, now)
     for patient_id, case in cases.items():
         patient = patients[patient_id]
-        plan_patient(_textable(patient, case, now), texts, staff, now=now)
-        patient.marked = patient_id in cases.unsettled or texts.is_leaving(case)
+        plan_patient(_textable(patient, case), texts, staff, now=now)
+        patient.marked = texts.is_leaving(case)
     texts.write(db)
     staff.write(db)
     if at_rest := [patient_id for patient_id in cases if patients[patient_id].status != "active"]:
@@ -153,9 +153,9 @@ def plan_patient(case: Case, texts: planned_texts.Writer, staff: planned_tasks.W
     staff.add(case, difference(case, wanted_tasks, staff.rows(case), now=now))
 
 
-def _textable(patient: Patient, case: Case, now: datetime) -> Case:
+def _textable(patient: Patient, case: Case) -> Case:
     """Note since when the patient may be texted: whatever fell due before that was nobody's to send."""
-    patient.textable_since = (patient.textable_since or now) if case.patient.blocked is None else None
+    patient.textable_since = case.patient.textable_since if case.patient.blocked is None else None
     return replace(case, patient=replace(case.patient, textable_since=patient.textable_since))
 
 

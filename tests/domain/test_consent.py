@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.consent import ConsentEntry, Standing, first_granted_at, standing
+from service.domain.consent import ConsentEntry, Standing, first_granted_at, granted_from, standing
 
 NOON = datetime(2026, 6, 17, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -120,3 +120,33 @@ def test_since_when_a_clinic_has_had_consent() -> None:
     later, other = entry(True, after=9), entry(True, clinic=THERE, after=-5)
     assert first_granted_at([later, STOP, YES, other], clinic_id=HERE) == NOON
     assert first_granted_at([STOP], clinic_id=HERE) is None
+
+
+@pytest.mark.parametrize(
+    ("entries", "found"),
+    [
+        ((), None),
+        ((YES,), 60),
+        ((YES, STOP), None),
+        ((entry(True, after=120),), 120),
+        ((entry(True, after=900), entry(True, after=120)), 120),
+        ((YES, entry(True, after=120)), 60),
+        ((STOP, entry(True, after=120)), 120),
+        ((entry(False, after=200), entry(True, after=120)), None),
+        ((entry(True, clinic=THERE, after=120),), None),
+    ],
+    ids=[
+        "never asked",
+        "agreed already",
+        "agreed, then STOP",
+        "agreed on a clock that is ahead",
+        "the earlier of two",
+        "agreed already, and once more ahead",
+        "STOP, then agreed on a clock that is ahead",
+        "agreed ahead, and withdrawn even later",
+        "agreed with another clinic",
+    ],
+)
+def test_from_when_on_a_number_may_be_texted(entries: tuple[ConsentEntry, ...], found: int | None) -> None:
+    moment = granted_from(entries, clinic_id=HERE, sender_id=OURS, now=NOON + 60 * MINUTE)
+    assert moment == (None if found is None else NOON + found * MINUTE)

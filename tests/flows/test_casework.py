@@ -325,20 +325,18 @@ def test_reading_a_clinic_alone_says_what_is_wrong_with_it(sqlite_sessions: Sess
 # a ledger whose clock is ahead of ours
 
 
-@pytest.mark.parametrize(
-    ("ahead", "unsettled"),
-    [
-        (timedelta(0), False),
-        (timedelta(seconds=1), True),
-        (casework.CLOCKS_DIFFER, True),
-        (casework.CLOCKS_DIFFER + timedelta(seconds=1), False),
-    ],
-    ids=["now", "a second ahead", "ten minutes ahead", "not a difference of clocks"],
-)
-def test_a_line_of_the_ledger_that_will_hold_in_a_moment_is_not_forgotten(
-    sqlite_sessions: Sessions, ahead: timedelta, unsettled: bool
-) -> None:
+def test_who_has_agreed_on_a_clock_that_is_ahead_is_textable_from_then_on(sqlite_sessions: Sessions) -> None:
     patient = make(sqlite_sessions)
     with sqlite_sessions.begin() as db:
-        factories.grant(db, patient, at=NOW + ahead)
-    assert load(sqlite_sessions, patient).unsettled == ({patient.id} if unsettled else set())
+        factories.grant(db, patient, at=NOW + timedelta(minutes=23))
+    facts = load(sqlite_sessions, patient)[patient.id].patient
+    assert (facts.standing, facts.textable_since) == (Standing.GRANTED, NOW + timedelta(minutes=23))
+
+
+def test_a_line_years_ahead_does_not_keep_a_newer_one_from_counting(sqlite_sessions: Sessions) -> None:
+    patient = make(sqlite_sessions)
+    with sqlite_sessions.begin() as db:
+        factories.grant(db, patient, at=NOW + timedelta(days=13_000))
+        db.get_one(Patient, patient.id).textable_since = NOW + timedelta(days=13_000)
+        factories.grant(db, patient, at=NOW)
+    assert load(sqlite_sessions, patient)[patient.id].patient.textable_since == NOW

@@ -50,6 +50,7 @@ class _Pursuit:
         self._world, self._story, self._key = world, story, key
         self._left = [taken.take.at for taken in story.taken if taken.key[:2] == key[:2]]
         self._since: datetime | None = None
+        self._was_wanted = False
         self._news: datetime | None = None
         self._due: datetime | None = None
         self._lapsed: datetime | None = None
@@ -67,6 +68,7 @@ class _Pursuit:
             if debt is not None:
                 return debt
             # Whose use ended in it is wanted anew where a change gives it another.
+            self._was_wanted = self._was_wanted or bool(slots)
             in_use = slots and all(slot.until is None or epoch.end < slot.until - LEAST_LEFT for slot in slots)
             self._since = (self._since or epoch.start) if in_use else None
         return None
@@ -75,7 +77,7 @@ class _Pursuit:
         """Whether it left earlier, or was let go of after an attempt: only what was never attempted comes back (contract, 3)."""
         if self._key in epoch.case.left or self._took_before(epoch):
             return True
-        if wanted or self._since is None:
+        if wanted or not self._was_wanted:
             return False
         slots = [reader[self._key] for reader in epoch.readers if self._key in reader]
         own = labels(self._world, self._story.patient, self._key)

@@ -186,7 +186,20 @@ class _Teller:
         best = max(range(len(ranked)), key=lambda place: ranked[place][0])
         (fits, _), key, wrong = ranked[best]
         tells = self._names_start(epochs[best], take.label.template)
+        fits = fits or self._was_given_a_day(take, epochs[-1])
         return Taken(take, key, epochs, epochs[best], fits, tells, tuple(wrong))
+
+    def _was_given_a_day(self, take: Take, last: Epoch) -> bool:
+        """Whether only days are wanting by now, and it had got its own when the facts were last looked at.
+
+        A text that leaves is no news: it takes none of the days away that others have already.
+        """
+        slots = [slot for _, slot in last.slots(take.label.session, take.label.step)]
+        if not slots or any(slot.skips != {"spacing"} for slot in slots):
+            return False
+        before = [epoch for epoch in self._story.epochs if epoch.start <= last.start]
+        news = max((place for place, epoch in enumerate(before) if epoch.news), default=0)
+        return any(self._ranked(take, epoch)[0][0] for epoch in before[news:])
 
     def _ranked(self, take: Take, epoch: Epoch) -> tuple[tuple[bool, int], Key, list[tuple[str, str]]]:
         slots = epoch.slots(take.label.session, take.label.step)

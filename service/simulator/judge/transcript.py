@@ -197,9 +197,11 @@ def _pause(told: Transcript, entry: Mapping[str, Any]) -> None:
 
 
 def _resume(told: Transcript, entry: Mapping[str, Any]) -> None:
-    ends, whose = moment(entry["at"]), (entry["what"], entry["who"])
+    """Whoever lets everything leave again lets the senders, too."""
+    ends, what, who = moment(entry["at"]), entry["what"], entry["who"]
     for place, hold in enumerate(told.holds):
-        if (hold.what, hold.who) == whose and (hold.end is None or hold.end > ends):
+        is_meant = (hold.what, hold.who) == (what, who) or (what == "all" and hold.what == "sender")
+        if is_meant and (hold.end is None or hold.end > ends):
             told.holds[place] = Hold(hold.start, ends, hold.what, hold.who)
 
 
