@@ -61,18 +61,18 @@ class Agreed:
     def standing(self, number: str | None, *, clinic: str, sender: str, at: datetime) -> Standing:
         """Whether the clinic may text the number from its sender."""
         standing: Standing = "no_consent"
-        stopped = False
+        stopped = perhaps_lifted = False
         for entry in self._decisive(number or "", clinic=clinic, sender=sender, at=at):
             match entry.what:
                 case "granted" if stopped and not entry.by_text:
                     # A STOP texted to a sender is lifted by START on that sender alone; what staff record does not lift it.
-                    standing = "opted_out"
+                    standing = "unclear" if perhaps_lifted else "opted_out"
                 case "granted":
                     standing, stopped = "granted", False
                 case "unclear" | "perhaps":
-                    standing = "unclear"
+                    standing, perhaps_lifted = "unclear", entry.what == "perhaps"
                 case _:
-                    standing, stopped = "opted_out", stopped or entry.clinic is None
+                    standing, stopped, perhaps_lifted = "opted_out", stopped or entry.clinic is None, False
         return standing
 
     def _decisive(self, number: str, *, clinic: str, sender: str, at: datetime) -> Iterator[Entry]:
@@ -126,7 +126,7 @@ class Agreed:
         concerned = self._behind(said) if reading.kind == "stop" else clinics
         understood = self._calm.after(said.brought, UNDERSTOOD)
         at_first, what = ("unclear", "revoked") if reading.kind == "stop" else ("perhaps", "granted")
-        if order == "in_doubt" or reading.kind == "perhaps_consent":
+        if order == "in_doubt" or reading.kind == "perhaps_consent" or self._refused_meanwhile(said, understood):
             what = at_first
         for clinic in concerned:
             self._enter(said.number, said.at, at_first, clinic=clinic, said=said.at)
@@ -134,6 +134,11 @@ class Agreed:
                 self._enter(said.number, understood, what, clinic=clinic, sender=said.to, said=said.at)
         if what == "revoked":
             self._enter(said.number, understood, "revoked", sender=said.to, said=said.at)
+
+    def _refused_meanwhile(self, said: Said, understood: datetime) -> bool:
+        """Whether the provider knew otherwise at a moment at which it is open whether the text had been understood."""
+        refused = (e for e in self._entries.get(said.number, ()) if not e.by_text and e.clinic is None)
+        return any(said.at <= entry.at <= understood for entry in refused)
 
     def _overtaken(self, said: Said, reading: Reading) -> str:
         """Whether the phone has said the opposite since, and that reached the service earlier."""

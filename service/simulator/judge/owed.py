@@ -105,7 +105,7 @@ class _Pursuit:
         hindered = self._world.calm.also(_held_up(self._world, self._story, self._key, slots[1], epoch))
         wait = _Wait(slots[1], epoch, hindered)
         by = wait.by(max([moment, *_parts_before(self._story, slots[1], epoch)]))
-        free = wait.on_a_free_day(by, self._days())
+        free = max(wait.on_a_free_day(start, self._days()) for start in (moment, by))
         if free > by:
             self._put_off = free  # to a day on which it then waits for its own time, whatever changes meanwhile
         by = max(free, self._put_off or free)

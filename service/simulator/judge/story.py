@@ -190,12 +190,12 @@ class _Teller:
         return Taken(take, key, epochs, epochs[best], fits, tells, tuple(wrong))
 
     def _was_given_a_day(self, take: Take, last: Epoch) -> bool:
-        """Whether only days are wanting by now, and it had got its own when the facts were last looked at.
+        """Whether it is but a question of days by now, and it had got its own when the facts were last looked at.
 
         A text that leaves is no news: it takes none of the days away that others have already.
         """
         slots = [slot for _, slot in last.slots(take.label.session, take.label.step)]
-        if not slots or any(slot.skips != {"spacing"} for slot in slots):
+        if not slots or any(slot.held or slot.skips - {"spacing"} for slot in slots):
             return False
         before = [epoch for epoch in self._story.epochs if epoch.start <= last.start]
         news = max((place for place, epoch in enumerate(before) if epoch.news), default=0)
