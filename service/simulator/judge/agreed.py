@@ -126,7 +126,7 @@ class Agreed:
         concerned = self._behind(said) if reading.kind == "stop" else clinics
         understood = self._calm.after(said.brought, UNDERSTOOD)
         at_first, what = ("unclear", "revoked") if reading.kind == "stop" else ("perhaps", "granted")
-        if order == "in_doubt" or reading.kind == "perhaps_consent" or self._refused_meanwhile(said, understood):
+        if order == "in_doubt" or reading.kind == "perhaps_consent" or self._contradicted(said, what, understood):
             what = at_first
         for clinic in concerned:
             self._enter(said.number, said.at, at_first, clinic=clinic, said=said.at)
@@ -135,10 +135,10 @@ class Agreed:
         if what == "revoked":
             self._enter(said.number, understood, "revoked", sender=said.to, said=said.at)
 
-    def _refused_meanwhile(self, said: Said, understood: datetime) -> bool:
-        """Whether the provider knew otherwise at a moment at which it is open whether the text had been understood."""
-        refused = (e for e in self._entries.get(said.number, ()) if not e.by_text and e.clinic is None)
-        return any(said.at <= entry.at <= understood for entry in refused)
+    def _contradicted(self, said: Said, what: str, understood: datetime) -> bool:
+        """Whether staff or the provider said otherwise at a moment at which it is open whether it had been understood."""
+        others = (e for e in self._entries.get(said.number, ()) if not e.by_text and e.what != what)
+        return any(said.at <= entry.at <= understood for entry in others)
 
     def _overtaken(self, said: Said, reading: Reading) -> str:
         """Whether the phone has said the opposite since, and that reached the service earlier."""
