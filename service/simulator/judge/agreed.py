@@ -94,6 +94,10 @@ class Agreed:
         grants = {"granted", "perhaps"}
         return next((e for e in entries if e.what in grants and e.clinic == clinic and e.at <= at), None)
 
+    def is_overtaken(self, said: Said) -> bool:
+        """Whether the phone took it back in a text that reached the service earlier."""
+        return self._overtaken(said, self._hearing.reading(said)) != "no"
+
     def _enter(
         self,
         number: str,
@@ -126,7 +130,8 @@ class Agreed:
         concerned = self._behind(said) if reading.kind == "stop" else clinics
         understood = self._calm.after(said.brought, UNDERSTOOD)
         at_first, what = ("unclear", "revoked") if reading.kind == "stop" else ("perhaps", "granted")
-        if order == "in_doubt" or reading.kind == "perhaps_consent" or self._contradicted(said, what, understood):
+        is_open = reading.kind == "perhaps_consent" or (what == "granted" and self._contradicted(said, understood))
+        if order == "in_doubt" or is_open:
             what = at_first
         for clinic in concerned:
             self._enter(said.number, said.at, at_first, clinic=clinic, said=said.at)
@@ -135,10 +140,10 @@ class Agreed:
         if what == "revoked":
             self._enter(said.number, understood, "revoked", sender=said.to, said=said.at)
 
-    def _contradicted(self, said: Said, what: str, understood: datetime) -> bool:
-        """Whether staff or the provider said otherwise at a moment at which it is open whether it had been understood."""
-        others = (e for e in self._entries.get(said.number, ()) if not e.by_text and e.what != what)
-        return any(said.at <= entry.at <= understood for entry in others)
+    def _contradicted(self, said: Said, understood: datetime) -> bool:
+        """Whether staff or the provider took it back at a moment at which it is open whether it had been understood."""
+        withdrawn = (e for e in self._entries.get(said.number, ()) if not e.by_text and e.what == "revoked")
+        return any(said.at <= entry.at <= understood for entry in withdrawn)
 
     def _overtaken(self, said: Said, reading: Reading) -> str:
         """Whether the phone has said the opposite since, and that reached the service earlier."""

@@ -107,7 +107,7 @@ def _heard(world: World, said: Said) -> Iterator[Violation]:
     if said.brought is None or world.calm.after(said.brought, HEARD) > world.last:
         return
     reading = world.hearing.reading(said).kind
-    if said.no in world.heard:
+    if said.no in world.heard or (reading == "stop" and world.agreed.is_overtaken(said)):
         return
     if reading in TO_A_PERSON:
         detail = f"text {said.no} ({reading}) was brought at {utc(said.brought)}, and no task tells of it"
