@@ -51,6 +51,8 @@ class _Pursuit:
         self._left = [taken.take.at for taken in story.taken if taken.key[:2] == key[:2]]
         self._since: datetime | None = None
         self._was_wanted = False
+        self._dues: list[datetime | None] = []
+        self._due_since: datetime | None = None
         self._news: datetime | None = None
         self._due: datetime | None = None
         self._lapsed: datetime | None = None
@@ -64,6 +66,8 @@ class _Pursuit:
             slots = _owed(epoch, self._key)
             if self._is_over(epoch, wanted=bool(slots)):
                 return None
+            if epoch.news and slots and (dues := [slot.due for slot in slots]) != self._dues:
+                self._dues, self._due_since = dues, epoch.start
             debt = self._overdue(epoch, slots) if slots else None
             if debt is not None:
                 return debt
@@ -94,8 +98,8 @@ class _Pursuit:
         # What it may have waited for is forgotten once it has happened; when it could leave is not.
         self._due = due = max([slot.due for slot in slots if slot.due] + ([self._due] if self._due else []))
         first = min(slot.due for slot in slots if slot.due)
-        if slots[1].step.late == "skip" and first < since + TOGETHER:
-            return None  # wanted only since its time may have passed, which such a step does not make up for
+        if slots[1].step.late == "skip" and first < max(since, self._due_since or since) + TOGETHER:
+            return None  # wanted for then only since that may have passed, which such a step does not make up for
         if self._lapsed is not None and due <= self._lapsed:
             return None  # what was rightly dropped at its time is wanted again only for a later one
         moment = max(due, since, self._news or since)
