@@ -45,11 +45,13 @@ test: setup ## run the tests, with coverage
 
 check: check-static test coverage-gates ## all that must hold before a change is shared
 
-check-static: setup ## format, lint, types, floors, locks
+check-static: setup ## format, lint, types, floors, weak spots, secrets, locks
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit --quiet --recursive --severity-level medium --configfile pyproject.toml service
+	$(BIN)/python -m pytest -q -p no:cacheprovider tests/test_secrets.py
 	$(BIN)/python -m pip check
 	@! grep -nE '://|--(extra-)?index-url|--find-links' $(LOCKS) || { echo "a lock names an address: make it again with make lock"; exit 1; }
 

@@ -14,15 +14,30 @@ from sqlalchemy.orm import Session, sessionmaker
 from service.domain.clock import Clock
 from service.domain.errors import AftercareError
 from service.domain.sms import SmsGateway
-from service.flows import dispatcher, inbox, planner, receipts, recovery, sample
-from service.flows.policy import SendingPolicy
+from service.flows import (
+    dispatcher,
+    guard,
+    inbox,
+    nightly,
+    planner,
+    receipts,
+    recovery,
+    retention,
+    sample,
+    watching,
+)
+from service.flows.policy import Approval, SendingPolicy
 from service.gateways.simulated import SimulatedGateway, SimulatedNetwork
 from service.settings import Settings, with_secret_key
-from service.store import running
+from service.store import diagnosis, running
 from service.store.database import create_engine_for, revisions, session_factory
+from service.store.seals import seal_with
 
 SIMULATED_SENDER = "+15005550006"
 """Twilio's magic number that may send: https://www.twilio.com/docs/iam/test-credentials"""
+
+BREATH = 0.05
+"""Seconds that the nightly proof stands back after every thousand texts: so sending has the processor half of the time."""
 
 Tick = Callable[[], int]
 """One run of one chore; returns how many rows it worked on. As often as you like: where nothing is to do, nothing is done."""
@@ -30,7 +45,10 @@ Tick = Callable[[], int]
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """Everything wired. ``ticks``: plan, dispatch, recover, receipts, inbound. Setting ``stopping`` ends long ones early."""
+    """Everything wired. ``ticks``: plan, dispatch, recover, receipts, inbound, watch, verify, retention.
+
+    Setting ``stopping`` ends long ones early.
+    """
 
     settings: Settings
     engine: Engine
@@ -53,10 +71,13 @@ def utc_now() -> datetime:
 
 def build(settings: Settings, *, clock: Clock | None = None) -> App:
     """Wire everything; the database is not asked yet. ``clock`` stands in for the wall clock."""
+    key_lasts = settings.secret_key is not None or settings.sqlite_file is not None
     settings, clock = with_secret_key(settings), clock or utc_now
     engine = create_engine_for(settings.database_url.get_secret_value())
     engine.hide_parameters = True  # what an error quotes would be texts and numbers
     sessions, gateway, policy = session_factory(engine), _gateway(settings, clock), _policy(settings)
+    if key_lasts and settings.secret_key is not None:
+        seal_with(sessions, settings.secret_key.get_secret_value())
     stopping = threading.Event()
     ticks = _ticks(settings, sessions, gateway, clock=clock, policy=policy, stopping=stopping)
     return App(settings, engine, sessions, gateway, clock, policy, ticks, stopping)
@@ -87,6 +108,24 @@ def prepare(app: App) -> None:
         )
         if app.settings.gateway != "simulated":
             sample.keep_from_phones(db, now=app.clock())
+
+
+def guard_start(app: App) -> None:
+    """Hold sending where this database may not know what has left; before the first claim of a process.
+
+    The pretend network keeps nothing between starts and reaches nobody: there a stop over night is nothing to ask about.
+    """
+    if app.settings.gateway == "simulated":
+        return
+    told = app.gateway.their_time() if isinstance(app.gateway, guard.TellsTime) else None
+    with app.sessions.begin() as db:
+        clocks = diagnosis.clock(db), told
+        guard.look_before_sending(db, other_clocks=clocks, account=account_of(app.settings), now=app.clock())
+
+
+def account_of(settings: Settings) -> str:
+    """With whom at the provider texts are sent."""
+    return settings.twilio.account_sid or settings.gateway
 
 
 def polls(settings: Settings) -> bool:
@@ -127,6 +166,9 @@ def _policy(settings: Settings) -> SendingPolicy:
         answers_understood=settings.gateway == "simulated",
         allowed_recipients=settings.allowed_recipients if guarded else None,
         allowed_countries=settings.allowed_countries or None,
+        approval=Approval.REQUIRED if settings.gateway == "twilio" else Approval.WAIVED,
+        daily_spend_limit=settings.daily_spend_limit,
+        segment_price=settings.twilio.segment_price,
         worker=f"{platform.node()}:{os.getpid()}",
     )
 
@@ -173,7 +215,37 @@ def _ticks(
         understood = inbox.understand_pending(sessions, clock, stop_replies=stop_replies)
         return understood + fetch_inbound() if polls(settings) else understood
 
-    return {"plan": plan, "dispatch": dispatch, "recover": recover, "receipts": ask_for_receipts, "inbound": inbound}
+    return {
+        "plan": plan,
+        "dispatch": dispatch,
+        "recover": recover,
+        "receipts": ask_for_receipts,
+        "inbound": inbound,
+        **_looking_ticks(settings, sessions, clock=clock, policy=policy, stopping=stopping),
+        "retention": retention.Retention(sessions, gateway, clock, go_on=go_on),
+    }
+
+
+def _looking_ticks(
+    settings: Settings,
+    sessions: sessionmaker[Session],
+    *,
+    clock: Clock,
+    policy: SendingPolicy,
+    stopping: threading.Event,
+) -> dict[str, Tick]:
+    """Those that send nothing, but see whether all is well."""
+
+    def stand_back() -> bool:
+        return not stopping.wait(BREATH)
+
+    def watch() -> int:
+        return watching.watch(sessions, clock, called_back=not polls(settings))
+
+    def verify() -> int:
+        return nightly.prove_nightly(sessions, clock, worker=policy.worker, approval=policy.approval, go_on=stand_back)
+
+    return {"watch": watch, "verify": verify}
 
 
 def _ask_after(settings: Settings) -> timedelta:

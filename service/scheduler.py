@@ -7,7 +7,7 @@ import fcntl
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -24,10 +24,11 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from prometheus_client import Counter
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.assembly import App, Tick, polls
+from service.assembly import App, Tick, guard_start, polls
 from service.domain.errors import AftercareError
 from service.flows.dispatcher import Sending
 from service.flows.lanes import Lanes
+from service.flows.watching import worker_stopped
 from service.settings import Settings
 from service.store import messages, running
 from service.store.database import read_only
@@ -58,6 +59,9 @@ def intervals(settings: Settings) -> Mapping[str, timedelta]:
         "plan": 5,
         "receipts": 5 if polls(settings) else 300,
         "recover": max(1.0, min(5.0, wait / 6)),
+        "watch": 60,
+        "verify": 300,
+        "retention": 60,
     }
     return {name: timedelta(seconds=each) for name, each in seconds.items()}
 
@@ -118,7 +122,17 @@ def ticking(app: App) -> Iterator[None]:
         return not app.stopping.is_set()
 
     lanes = Lanes(Sending(app.sessions, app.gateway, app.clock, app.policy, go_on, app.stopping.wait))
-    with only_worker(app.settings.sqlite_file), ringing(app, {**app.ticks, "dispatch": lanes}, last=lanes.close):
+
+    def last() -> None:
+        lanes.close()
+        # Within the time to finish, so that a database that hangs keeps no process.
+        with suppress(SQLAlchemyError), app.sessions.begin() as db:
+            worker_stopped(db, app.policy.worker, now=app.clock())
+
+    with ExitStack() as held:
+        held.enter_context(only_worker(app.settings.sqlite_file))
+        guard_start(app)
+        held.enter_context(ringing(app, {**app.ticks, "dispatch": lanes}, last=last))
         log.info("worker_started", worker=app.policy.worker)
         yield
     log.info("worker_stopped", worker=app.policy.worker)

@@ -1,6 +1,7 @@
 """How the parts are wired, as the settings say."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from service.assembly import App, prepare, require_schema, utc_now
 from service.domain.errors import AftercareError
 from service.domain.sms import Accepted, OutgoingSms, Sender
 from service.flows import inbox, receipts
+from service.flows.policy import Approval
 from service.gateways.simulated import SimulatedGateway
 from service.gateways.twilio import TwilioGateway
 from service.settings import Settings
@@ -80,6 +82,17 @@ def test_who_may_be_texted(url: str, settings: dict[str, Any], allowed: object) 
 def test_which_countries_may_be_texted(url: str) -> None:
     assert wired(url).policy.allowed_countries is None
     assert wired(url, allowed_countries="us,gb").policy.allowed_countries == frozenset({"US", "GB"})
+
+
+def test_texts_have_to_be_approved_where_they_reach_phones(url: str) -> None:
+    assert wired(url).policy.approval is Approval.WAIVED
+    assert wired(url, **TWILIO_SETTINGS).policy.approval is Approval.REQUIRED
+
+
+def test_what_a_day_of_texts_may_cost(url: str) -> None:
+    assert wired(url).policy.daily_spend_limit is None
+    limited = wired(url, daily_spend_limit=Decimal(25), twilio={"segment_price": Decimal("0.02")}).policy
+    assert (limited.daily_spend_limit, limited.segment_price) == (Decimal(25), Decimal("0.02"))
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobEvent, JobExecutionEvent
 from prometheus_client import REGISTRY
 from pydantic import SecretStr
+from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 from structlog.testing import capture_logs
@@ -174,6 +175,9 @@ class TestEveryTick:
                 "recover",
                 "receipts",
                 "inbound",
+                "watch",
+                "verify",
+                "retention",
             }
 
     def test_dispatch_looks_again_at_once_while_there_is_work(self, live: App) -> None:
@@ -258,6 +262,21 @@ class TestTheWorker:
             assert gateway.begun.wait(LONG)
         with live.sessions() as db:
             assert db.get_one(Message, text).state in {"sent", "delivered"}
+
+    def test_it_says_that_it_was_stopped_so_that_nobody_looks_for_it(self, live: App) -> None:
+        with ticking(live):
+            pass
+        with live.sessions() as db:
+            last = max(running.heartbeats(db), key=lambda beat: beat.at)
+        assert (last.job, last.worker) == (running.STOPPED, live.policy.worker)
+
+    def test_without_a_database_it_stops_all_the_same(self, live: App) -> None:
+        def lose(*_: object) -> None:
+            raise OperationalError("SELECT 1", {}, OSError("connection refused"))
+
+        with capture_logs() as logged, ticking(live):
+            event.listen(live.engine, "before_cursor_execute", lose)
+        assert logged[-1]["event"] == "worker_stopped"
 
     def test_a_provider_that_hangs_stops_no_heartbeat(self, live: App, text: int) -> None:
         gateway, beats = Telling(SimulatedNetwork("worker")), threading.Event()
@@ -347,6 +366,9 @@ def test_how_often_each_tick_runs(settings: dict[str, Any], inbound: int, receip
         "plan": 5,
         "receipts": receipts,
         "recover": 5,
+        "watch": 60,
+        "verify": 300,
+        "retention": 60,
     }
 
 

@@ -113,9 +113,27 @@ def test_the_environment_wins_over_the_file(load: Load) -> None:
 def test_the_example_names_every_setting_and_works_as_it_is(load: Load) -> None:
     example = (Path(__file__).parents[1] / ".env.example").read_text("utf-8")
     Path(".env").write_text(example, "utf-8")
-    assert load({}) == Settings()
+    settings = load({})
+    assert settings == Settings(secret_key=settings.secret_key)
     named = set(re.findall(r"^#? ?(AFTERCARE_\w+)=", example, re.MULTILINE))
     assert named == {name for name in KNOWN if not name.endswith("_FILE")}
+
+
+def test_the_secrets_of_the_example_are_refused_in_production_alone(load: Load) -> None:
+    example = (Path(__file__).parents[1] / ".env.example").read_text("utf-8")
+    given = dict(re.findall(r"^(?:AFTERCARE_)?(SECRET_KEY|POSTGRES_PASSWORD)=(.+)$", example, re.MULTILINE))
+    secrets = {
+        "SECRET_KEY": given["SECRET_KEY"],
+        "DATABASE_URL": f"postgresql://aftercare:{given['POSTGRES_PASSWORD']}@db/aftercare",
+    }
+    assert load({**secrets, "ENVIRONMENT": "staging"}).environment == "staging"
+    told = faults(load, {**secrets, "ENVIRONMENT": "production"})
+    assert [line.partition(":")[0] for line in told] == [
+        "AFTERCARE_DATABASE_URL holds the secret of .env.example, which everybody knows",
+        "AFTERCARE_SECRET_KEY holds the secret of .env.example, which everybody knows",
+    ]
+    assert all("openssl rand -hex 32" in line for line in told)
+    assert "POSTGRES_PASSWORD" in told[0]
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,13 @@ import typer
 from service.cli import (
     calls,
     clinics,
+    consents,
     content,
     imports,
     messages,
     patients,
     preview,
+    recovering,
     running,
     simulate,
     tasks,
@@ -17,7 +19,22 @@ from service.cli import (
     verify,
 )
 
-NOUNS = (running, clinics, imports, preview, messages, calls, patients, tasks, content, verify, simulate, tools)
+NOUNS = (
+    running,
+    recovering,
+    clinics,
+    imports,
+    preview,
+    messages,
+    calls,
+    patients,
+    consents,
+    tasks,
+    content,
+    verify,
+    simulate,
+    tools,
+)
 
 app = typer.Typer(
     name="aftercare",

@@ -39,6 +39,17 @@ Plan = Annotated[str | None, typer.Option(metavar="PLAN", help="Care plan: stand
 LiveFrom = Annotated[
     str | None, typer.Option(metavar="TS", help="Steps whose own time lies before it are skipped; else now.")
 ]
+KeepTexts = Annotated[
+    int | None,
+    typer.Option("--keep-texts-months", metavar="N", help="Keep words so long after the last session, else 24."),
+]
+KeepConsent = Annotated[
+    int | None,
+    typer.Option("--keep-consent-years", metavar="N", help="Keep numbers of former patients so long, else 6."),
+]
+KeepRaw = Annotated[
+    int | None, typer.Option("--keep-raw-days", metavar="N", help="Keep the provider's own words so long, else 30.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -67,6 +78,9 @@ def add(
     interval_weeks: Interval = None,
     plan: Plan = None,
     live_from: LiveFrom = None,
+    keep_texts_months: KeepTexts = None,
+    keep_consent_years: KeepConsent = None,
+    keep_raw_days: KeepRaw = None,
 ) -> None:
     """Add a clinic, with the shipped plan and texts."""
     given = _given(locals())
@@ -99,6 +113,9 @@ def change(
     interval_weeks: Interval = None,
     plan: Plan = None,
     live_from: LiveFrom = None,
+    keep_texts_months: KeepTexts = None,
+    keep_consent_years: KeepConsent = None,
+    keep_raw_days: KeepRaw = None,
 ) -> None:
     """Change what is given, and leave the rest. An empty --crisis-line or --page takes away what is there."""
     given = _given(locals())

@@ -16,6 +16,7 @@ from alembic.util import CommandError
 
 from service import assembly, logs
 from service.assembly import App
+from service.cli.beating import check_worker
 from service.cli.moments import moment
 from service.cli.output import FAILED, Json, document, say
 from service.domain.errors import AftercareError
@@ -84,11 +85,24 @@ def web() -> None:
         log.info("web_stopped")
 
 
-def worker() -> None:
+def worker(
+    *,
+    with_sample: Annotated[
+        bool, typer.Option("--sample", help="In development, give an empty database a sample clinic, as run does.")
+    ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Start none: say whether the one on this machine works; exit 1 if not.")
+    ] = False,
+) -> None:
     """Plan, send, and understand what comes in. On PostgreSQL several may run at once."""
     settings = load_settings()
+    if check:
+        check_worker(settings)
+        return
     with _started(settings, log_level=settings.log_level) as app:
         assembly.prepare(app)
+        if with_sample and settings.environment == "development":
+            _sample(app)
         stop = stop_on_signals()
         with _ticking(app):
             stop.wait()
@@ -153,8 +167,6 @@ def _warn(settings: Settings) -> None:
         log.warning("nobody_is_texted", reason="the simulated network reaches nobody: set AFTERCARE_GATEWAY")
     if settings.environment != "production" and settings.gateway == "twilio" and not settings.allowed_recipients:
         log.warning("nobody_is_texted", reason="outside production AFTERCARE_ALLOWED_RECIPIENTS lists who may be")
-    if settings.daily_spend_limit is not None:
-        log.warning("spending_is_not_limited", reason="nothing keeps to AFTERCARE_DAILY_SPEND_LIMIT: take it out")
 
 
 def _sample(app: App) -> Clinic | None:
@@ -212,6 +224,8 @@ def _run_tick(name: str, now: datetime | None) -> int:
     app = assembly.build(settings, clock=None if now is None else lambda: now)
     try:
         assembly.prepare(app)
+        if now is None:  # a moment that was made up agrees with no clock
+            assembly.guard_start(app)
         return app.ticks[name]()
     finally:
         app.close()

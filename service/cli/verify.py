@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
 def verify(*, json: Json = False) -> None:
     """Prove from rows and journal that no promise was broken; exit 1 where one was."""
     app = open_app()
-    found = prove(app.sessions, app.clock)
+    found = prove(app.sessions, app.clock, approval=app.policy.approval)
     if json:
         document(_record(found))
     else:

@@ -26,7 +26,10 @@ class TooLong(AftercareError):  # noqa: N818 -- the name says what is wrong
 
 @dataclass(frozen=True, slots=True)
 class TemplateText:
-    """One live text. ``plain``: always in GSM-7, because it must arrive in one part. ``rules``: what it tells to avoid."""
+    """One live text. ``plain``: always in GSM-7, because it must arrive in one part. ``rules``: what it tells to avoid.
+
+    ``approved``: a clinician has put a name and a date to this version.
+    """
 
     key: str
     language: str
@@ -35,6 +38,7 @@ class TemplateText:
     text: str
     rules: tuple[str, ...] = ()
     plain: bool = False
+    approved: bool = False
 
     @property
     def names_start(self) -> bool:

@@ -28,13 +28,15 @@ class TemplateSpec:
 class Vocabulary:
     """Variables with the longest value each, words for answers, words that carriers act on, and the approved safety sentence.
 
-    ``reply_words`` maps role to language to word, ``keep_prescribed`` language to sentence.
+    ``reply_words`` maps role to language to word, ``keep_prescribed`` language to sentence. ``receives``: whether the sender
+    can be texted back; one that is a name can not.
     """
 
     max_lengths: Mapping[str, int]
     reply_words: Mapping[str, Mapping[str, str]]
     carrier_words: frozenset[str]
     keep_prescribed: Mapping[str, str]
+    receives: bool = True
 
 
 @dataclass(frozen=True, slots=True)

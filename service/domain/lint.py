@@ -84,6 +84,14 @@ def _emergency(draft: Draft) -> Iterator[Fault]:
         yield Fault("emergency_missing", None, f"{message} No step sends this one yet.", "warning")
 
 
+def _phone(draft: Draft) -> Iterator[Fault]:
+    """Whoever has texted us and gets an answer must know how to reach a person."""
+    if draft.spec.category in ("reply", "safety") and not {"phone", "urgent_phone"} & set(draft.names):
+        yield Fault(
+            "phone_missing", None, "The answer does not say where to call. Add {{ phone }} or {{ urgent_phone }}."
+        )
+
+
 def _length(draft: Draft) -> Iterator[Fault]:
     try:
         longest = templates.worst_case(transliterate(draft.text), draft.vocabulary.max_lengths)
@@ -155,10 +163,12 @@ RULES: tuple[Callable[[Draft], Iterator[Fault]], ...] = (
     _variables,
     _clinic,
     _emergency,
+    _phone,
     lint_words.drug_without_safety_sentence,
     lint_words.stopping_a_medicine,
     lint_words.answers,
     lint_words.numbers_as_answers,
+    lint_words.answers_nobody_gets,
     _length,
     _alphabet,
     _raw_times,

@@ -49,6 +49,10 @@ _CUES = (
     regex.compile(r"\b(?:reply|respond|answer|responda|conteste|envie)(?: with| con)? [\"']?(\w+)"),
     regex.compile(r"(\w+)[\"']? (?:yazin|yaziniz|gonderin|cevaplayin|yanitlayin)\b"),
 )
+_ASKING = regex.compile(
+    r"\b(?:reply|respond|text (?:us )?back|answer (?:us|with|this)|responda|conteste|(?:envie|mande)(?= (?:un )?sms)|"
+    r"(?:yazin|yaziniz|gonderin|cevaplayin|yanitlayin))\b"
+)
 _CHOICE = regex.compile(r"\b(\d+) ?=")
 _SMALL_WORDS = frozenset({"si", "no"})
 """In small letters they are "if" and "not": "responda si tiene dudas", "reply no later than"."""
@@ -68,6 +72,31 @@ def answers(draft: Draft) -> Iterator[Fault]:
             yield Fault(
                 "reply_word_missing", None, f"The text asks for {role!r} but does not offer {missing}.", "warning"
             )
+
+
+def answers_nobody_gets(draft: Draft) -> Iterator[Fault]:
+    """A sender that is a name can not be texted back: who answers it believes to have been heard."""
+    if draft.vocabulary.receives:
+        return
+    asking = _ASKING.search(draft.folded)
+    loud = (
+        found for found in _WORD.finditer(draft.text) if found[0].isupper() and normalise(found[0]) in draft.own_words
+    )
+    word = next(loud, None)
+    places = [found.start() for found in (asking, word) if found is not None]
+    if places:
+        place = min(places)
+        shown = _WORD.search(draft.text, place)
+        message = f"The sender can not receive texts, and {shown[0] if shown else ''!r} asks for an answer. Give {{{{ phone }}}} instead."
+        yield Fault("no_replies", place, message)
+    elif draft.spec.asks:
+        asks = ", ".join(sorted(draft.spec.asks))
+        yield Fault(
+            "no_replies",
+            None,
+            f"The sender can not receive texts, and this text is there to ask for {asks}.",
+            "warning",
+        )
 
 
 def _answer(draft: Draft, word: str, *, position: int, unmistakable: bool) -> Iterator[Fault]:

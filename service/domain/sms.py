@@ -168,6 +168,15 @@ class ListedSms:
     state: ReceiptState
 
 
+class Forgotten(StrEnum):
+    """What became of the provider's copy of a text that is to go."""
+
+    GONE = "gone"
+    """Nothing of it is left there, or never was."""
+    REDACTED = "redacted"
+    """The provider keeps the text without its words."""
+
+
 class ListRefusedError(AftercareError):
     """The provider answered and showed no list, or none that can be read: it is there, and proves nothing."""
 
@@ -197,6 +206,13 @@ class SmsGateway(Protocol):
 
     def inbound_since(self, since: datetime) -> Iterator[InboundSms]:
         """Every text received at or after ``since`` (UTC), oldest first, page by page; repeats are possible."""
+        ...
+
+    def forget(self, provider_sid: str) -> Forgotten:
+        """Delete the provider's copy of a text, of ours or of a phone; its words alone where no more is allowed.
+
+        Raises an :class:`AftercareError` that says why where it can not be done now, as of a text still on its way.
+        """
         ...
 
     def read_receipt(self, fields: Mapping[str, str]) -> Receipt:

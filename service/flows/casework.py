@@ -200,6 +200,7 @@ def live_texts(db: Session, clinic_id: int) -> Texts:
             text=row.text,
             rules=tuple(about.get(row.key, {}).get("rules", ())),
             plain=about.get(row.key, {}).get("max_segments") == 1,
+            approved=bool((row.approved_by or "").strip()) and row.approved_at is not None,
         )
         for place, row in content.live_templates(db, clinic_id).items()
     }

@@ -19,6 +19,7 @@ from service.flows.breakers import Way
 from service.flows.desk import Desk, block, room
 from service.flows.looking import Looking, day_is_full
 from service.flows.policy import SendingPolicy
+from service.flows.spending import Purse, open_purse
 from service.store import attempts, messages, running
 from service.store.tables import Message, Sender
 
@@ -49,7 +50,7 @@ def claim_and_compose(
 
     ``has_answered``: the provider was asked, as an earlier :class:`Claim` wanted. Nothing where another worker is at it.
     """
-    taken = _take(db, sender_id, now=now, has_answered=has_answered, most=most)
+    taken = _take(db, sender_id, now=now, policy=policy, has_answered=has_answered, most=most)
     if taken is None or taken.gate.way is Way.ASK:
         return Claim(token_hex(16), asks=taken is not None)
     claimed = taken.messages
@@ -58,7 +59,7 @@ def claim_and_compose(
         message.told_start = message.sent_at = None
     sender, gate = taken.sender, taken.gate
     stopped = breakers.held_as(db, sender) if gate.way is Way.HELD else None
-    looking = Looking(db, claimed, sender=sender, stopped=stopped, now=now, policy=policy)
+    looking = Looking(db, claimed, sender=sender, stopped=stopped, purse=taken.purse, now=now, policy=policy)
     desk = Desk(db, looking, now=now, policy=policy, most=most if gate.stop is None else 1)
     with db.no_autoflush:  # nothing that is asked on the way depends on what is decided on the way
         outgoing = list(_in_turn(taken, desk))
@@ -69,9 +70,11 @@ def claim_and_compose(
     return Claim(taken.token, outgoing, len(claimed) - desk.put_back)
 
 
-def set_aside(db: Session, sender_id: int, *, now: datetime, has_answered: bool = False) -> Claim:
+def set_aside(
+    db: Session, sender_id: int, *, now: datetime, policy: SendingPolicy, has_answered: bool = False
+) -> Claim:
     """Hold the sender's one text that is first, whatever is wrong with the facts about it, and tell staff."""
-    taken = _take(db, sender_id, now=now, has_answered=has_answered, most=1)
+    taken = _take(db, sender_id, now=now, policy=policy, has_answered=has_answered, most=1)
     if taken is None:
         return Claim(token_hex(16))
     for message in taken.messages:
@@ -86,6 +89,7 @@ class _Taken:
     sender: Sender
     gate: breakers.Gate
     token: str
+    purse: Purse
     waiting: Sequence[deque[Message]]
 
     @property
@@ -93,34 +97,39 @@ class _Taken:
         return [message for of_priority in self.waiting for message in of_priority]
 
 
-def _take(db: Session, sender_id: int, *, now: datetime, has_answered: bool, most: int) -> _Taken | None:
+def _take(
+    db: Session, sender_id: int, *, now: datetime, policy: SendingPolicy, has_answered: bool, most: int
+) -> _Taken | None:
     """None where another worker holds the sender: it does what there is to do."""
     own = select(Sender).where(Sender.id == sender_id)
     sender = db.scalar(own.with_for_update(skip_locked=True, key_share=True))
     if sender is None:
         return None
     gate, token = breakers.gate(db, sender, now=now, has_answered=has_answered), token_hex(16)
+    purse = open_purse(db, now=now, policy=policy)
     if gate.way is Way.ASK:
-        return _Taken(sender, gate, token, ())
+        return _Taken(sender, gate, token, purse, ())
     if gate.stop is not None:
         claim = messages.claim_to_risk if gate.way is Way.RISK else messages.claim_to_try
         since, limit = gate.stop.paused_at or now, min(TO_TRY, most)
         one_of = claim(db, sender_id=sender.id, since=since, now=now, limit=limit, token=token)
-        return _Taken(sender, gate, token, (deque(one_of),))
-    return _Taken(sender, gate, token, list(_by_priority(db, sender, gate.way, now=now, token=token, most=most)))
+        return _Taken(sender, gate, token, purse, (deque(one_of),))
+    no_more = gate.way is Way.HELD or purse.lacks(1) or day_is_full(sender, now)
+    waiting = _by_priority(db, sender, gate.way, no_more=no_more, now=now, token=token, most=most)
+    return _Taken(sender, gate, token, purse, list(waiting))
 
 
 def _by_priority(
-    db: Session, sender: Sender, way: Way, *, now: datetime, token: str, most: int
+    db: Session, sender: Sender, way: Way, *, no_more: bool, now: datetime, token: str, most: int
 ) -> Iterator[deque[Message]]:
     """Claim what the sender has room for, the most urgent first, and of each priority what may have a turn.
 
-    What may not leave now is looked at, too, and held.
+    What may not leave now is looked at, too, and held; ``no_more``: so is all that is not urgent.
     """
     left, taken = min(max(ceil(room(sender, now)), 0), most), 0
     turns = left // rates.AHEAD_OF_A_TURN + 1 if left and most > 1 else 0
     for priority in messages.PRIORITIES:
-        to_hold = way is Way.HELD or (priority == messages.PRIORITIES[-1] and day_is_full(sender, now))
+        to_hold = way is Way.HELD or (priority == messages.PRIORITIES[-1] and no_more)
         limit = most - taken if to_hold else max(left, turns)
         if limit <= 0:
             continue

@@ -179,6 +179,17 @@ def _weeks(written: int, _: _Place) -> int:
     return written
 
 
+def _period(longest: int, unit: str) -> Callable[[int, _Place], int]:
+    """Reads how long something is kept; nothing is kept for no time at all, because proving and texting need it."""
+
+    def read(written: int, _: _Place) -> int:
+        if not 1 <= written <= longest:
+            raise _Fault(f"{written} is no number of {unit} from 1 to {longest}.")
+        return written
+
+    return read
+
+
 def _plan(written: str, _: _Place) -> str:
     plans = shipped_plan()["plans"]
     if written not in plans:
@@ -208,5 +219,8 @@ _READERS: dict[str, Callable[[Any, _Place], Any]] = {
     "interval_weeks": _weeks,
     "plan": _plan,
     "live_from": _live_from,
+    "keep_texts_months": _period(600, "months"),
+    "keep_consent_years": _period(50, "years"),
+    "keep_raw_days": _period(3_650, "days"),
 }
 _COLUMNS = {"page": "page_numbers"}

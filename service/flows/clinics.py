@@ -28,7 +28,7 @@ _SHOWN = (
         "hours",
     ),
     *("interval_weeks", "plan", "live_from", "imported_at", "encoding", "window_opens", "window_closes", "sender_id"),
-    *("sample", "paused_at", "pause_reason"),
+    *("keep_texts_months", "keep_consent_years", "keep_raw_days", "sample", "paused_at", "pause_reason"),
 )
 
 

@@ -13,10 +13,12 @@ from service.domain.errors import AftercareError
 from service.domain.phone import country_of
 from service.domain.windows import in_words
 from service.flows import ending
+from service.flows.approving import UNAPPROVED_TEXT, tell_unapproved
 from service.flows.casework import live_texts
-from service.flows.looking import DAILY_CAP, NOT_WRITABLE, Looking
+from service.flows.looking import NOT_WRITABLE, Looking
 from service.flows.policy import SendingPolicy
-from service.flows.writing import write_text
+from service.flows.spending import SPEND_LIMIT, tell_spent
+from service.flows.writing import NotApproved, write_text
 from service.store import messages, tasks
 from service.store.tables import Message, Sender
 
@@ -52,7 +54,7 @@ class Desk:
             case Send():
                 return self._send(message, look, decision)
             case Defer():
-                ending.hold(self._db, message, decision, now=self._now)
+                self._hold(message, decision)
             case Drop():
                 ending.drop(self._db, message, decision, now=self._now)
             case Miss():
@@ -74,12 +76,17 @@ class Desk:
     def _send(self, message: Message, look: Look | None, decision: Send) -> sms.OutgoingSms | None:
         try:
             texts = self._texts_of(message.clinic_id)
-            composed = write_text(self._db, message, look, texts=texts, now=self._now)
-            if self._looking.day_is_full(message, segments=composed.segments):
-                ending.hold(self._db, message, Defer(self._now + HELD_FOR, DAILY_CAP), now=self._now)
+            approval = self._policy.approval
+            composed = write_text(self._db, message, look, texts=texts, now=self._now, approval=approval)
+            if (no_more := self._looking.no_more_today(message, segments=composed.segments)) is not None:
+                self._hold(message, Defer(self._now + HELD_FOR, no_more))
                 return None
             number = _number(message, look)
             reason = self._forbidden(message, number) or self._repeated(message, number, composed, look)
+        except NotApproved as lacking:
+            self._hold(message, Defer(self._now + HELD_FOR, UNAPPROVED_TEXT))
+            tell_unapproved(self._db, message, lacking.template, now=self._now)
+            return None
         except AftercareError as error:
             block(self._db, message, str(error), now=self._now)
             return None
@@ -87,6 +94,11 @@ class Desk:
             ending.drop(self._db, message, Drop(reason), now=self._now)
             return None
         return self._hand_over(message, composed, number, decision)
+
+    def _hold(self, message: Message, decision: Defer) -> None:
+        if decision.reason == SPEND_LIMIT != message.held_reason:
+            tell_spent(self._db, message, policy=self._policy, now=self._now)
+        ending.hold(self._db, message, decision, now=self._now)
 
     def _texts_of(self, clinic_id: int) -> Texts:
         if clinic_id not in self._texts:
@@ -119,6 +131,7 @@ class Desk:
 
     def _hand_over(self, message: Message, composed: Composed, number: str, decision: Send) -> sms.OutgoingSms:
         self._count(composed.segments)
+        self._looking.paid(composed.segments)
         message.attempts += 1
         message.to_number, message.text, message.language = number, composed.text, composed.language
         message.template_version_id, message.held_reason = composed.version_id, None

@@ -98,7 +98,7 @@ def _claim(sending: Sending, sender_id: int, *, has_answered: bool) -> Claim:
                 raise
             log.error("claim_failed", error=type(error).__name__, texts=most)  # noqa: TRY400 -- words may hold numbers
     with sending.sessions.begin() as db:
-        return set_aside(db, sender_id, now=sending.clock(), has_answered=has_answered)
+        return set_aside(db, sender_id, now=sending.clock(), policy=sending.policy, has_answered=has_answered)
 
 
 def _answers(sending: Sending, sender_id: int) -> bool:

@@ -18,8 +18,10 @@ from service.domain.eligibility import DirectLook, Look
 from service.domain.expansion import circumstances
 from service.domain.lifecycle import OUT_OF_HOUSE, State
 from service.domain.windows import local_day
+from service.flows.approving import UNAPPROVED_TEXT
 from service.flows.casework import load_cases
 from service.flows.policy import SendingPolicy
+from service.flows.spending import SPEND_LIMIT, Purse
 from service.store import consent, messages
 from service.store.columns import UtcDateTime
 from service.store.tables import Clinic, Message, Patient, SendAttempt, Sender
@@ -31,6 +33,8 @@ A_DAY = timedelta(hours=25)
 DAILY_CAP = "daily_cap"
 NOT_WRITABLE = "not_writable"
 """Held because the text has a hole that a person has to mend."""
+STUCK = (NOT_WRITABLE, UNAPPROVED_TEXT)
+"""What waits for a person keeps no part that follows it waiting."""
 
 
 class Looking:
@@ -46,11 +50,12 @@ class Looking:
         *,
         sender: Sender,
         stopped: str | None,
+        purse: Purse,
         now: datetime,
         policy: SendingPolicy,
     ) -> None:
         self._db, self._now = db, now
-        self.sender, self._stopped = sender, stopped
+        self.sender, self._stopped, self._purse = sender, stopped, purse
         ids = {m.patient_id for m in claimed if m.patient_id is not None}
         self._patients = _by_id(db, Patient, ids)
         self._clinics = _by_id(db, Clinic, {m.clinic_id for m in claimed})
@@ -119,11 +124,19 @@ class Looking:
             return "clinic_paused"
         if self._patient_paused(message):
             return "patient_paused"
-        return DAILY_CAP if self.day_is_full(message, segments=1) else None
+        return self.no_more_today(message, segments=1)
 
-    def day_is_full(self, message: Message, *, segments: int) -> bool:
-        """Whether the sender's day has no room for so much more of what is not urgent."""
-        return message.priority == messages.PRIORITIES[-1] and day_is_full(self.sender, self._now, segments=segments)
+    def no_more_today(self, message: Message, *, segments: int) -> str | None:
+        """Why so much more of what is not urgent has no room in this day, if so: the carriers' cap, or the limit of money."""
+        if message.priority != messages.PRIORITIES[-1]:
+            return None
+        if day_is_full(self.sender, self._now, segments=segments):
+            return DAILY_CAP
+        return SPEND_LIMIT if self._purse.lacks(segments) else None
+
+    def paid(self, segments: int) -> None:
+        """So many segments leave now."""
+        self._purse.pay(segments)
 
     def counted(self, message: Message) -> None:
         """One more text that counts for the caps leaves in this batch."""
@@ -204,7 +217,7 @@ def _waiting_parts(db: Session, claimed: Sequence[Message], cases: dict[int, Cas
             continue
         first = aliased(Message)
         ahead = select(first.id).where(first.session_id == message.session_id, first.step.in_(step.after_step))
-        on_its_way = first.state.in_(WAITING), first.held_reason.is_distinct_from(NOT_WRITABLE)
+        on_its_way = first.state.in_(WAITING), func.coalesce(first.held_reason, "").not_in(STUCK)
         was_taken = exists().where(SendAttempt.message_id == first.id, SendAttempt.outcome == "accepted")
         if db.scalar(ahead.where(*on_its_way, first.kind == "plan", ~was_taken).limit(1)) is not None:
             waiting.add(message.id)

@@ -14,9 +14,9 @@ from sqlalchemy.orm import Session
 from service.domain.lifecycle import OUT_OF_HOUSE
 from service.domain.windows import local_day, resolve_local
 from service.flows.casework import live_plan
-from service.store import consent
+from service.store import consent, running
 from service.store.messages import PLANNED, SENDING
-from service.store.tables import Clinic, Message, Patient, SendAttempt, TemplateVersion, TreatmentSession
+from service.store.tables import Clinic, Installation, Message, Patient, SendAttempt, TemplateVersion, TreatmentSession
 
 KEY = "sample"
 ZONES = (
@@ -77,6 +77,8 @@ after; due again in two weeks."""
 
 def make_sample(db: Session, *, now: datetime) -> Clinic | None:
     """Write the sample clinic, its people and their sessions; None, and nothing is written, where there is any clinic."""
+    # Workers that start together ask one after the other: what one has written, the next one sees.
+    db.get_one(Installation, running.ONE, with_for_update=True)
     if db.scalar(select(exists().select_from(Clinic))):
         return None
     zone = midday_zone(now)

@@ -6,21 +6,44 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from service.domain.case import NOBODY, Case
-from service.domain.composition import Composed, Texts, compose, compose_free, pick
+from service.domain.composition import Composed, TemplateText, Texts, compose, compose_free, pick
 from service.domain.eligibility import Look
+from service.domain.errors import AftercareError
 from service.domain.templates import EmptyText
 from service.flows.casework import clinic_facts, live_plan
+from service.flows.policy import Approval
 from service.store.tables import Clinic, Message
 
 
-def write_text(db: Session, message: Message, look: Look | None, *, texts: Texts, now: datetime) -> Composed:
-    """The text as it leaves; notes on ``message`` which start time it names. Raises an own error for a hole."""
+class NotApproved(AftercareError):  # noqa: N818 -- the name says what is missing
+    """Nobody has put a name and a date to the version that would be sent."""
+
+    def __init__(self, template: TemplateText) -> None:
+        self.template = template
+        super().__init__(f"The text {template.key} ({template.language}) is not approved.")
+
+
+def write_text(
+    db: Session,
+    message: Message,
+    look: Look | None,
+    *,
+    texts: Texts,
+    now: datetime,
+    approval: Approval = Approval.WAIVED,
+) -> Composed:
+    """The text as it leaves; notes on ``message`` which start time it names. Raises an own error for a hole.
+
+    Raises :class:`NotApproved` for a template without the approval that is required; what staff wrote themselves needs none.
+    """
     case = look.case if look else _nobody(db, message.clinic_id, now)
     if message.language is not None and message.kind != "plan":
         case = replace(case, patient=replace(case.patient, language=message.language))
     if message.template is None:
         return compose_free(_written(message), case)
     template = pick(texts, message.template, case)
+    if approval is Approval.REQUIRED and message.kind != "page" and not template.approved:
+        raise NotApproved(template)
     session = look.session if look else None
     message.told_start = session.start if session and template.names_start else None
     return compose(template, case, session=session, at=now)

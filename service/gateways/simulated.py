@@ -7,6 +7,7 @@ from service.domain.clock import Clock
 from service.domain.errors import AftercareError
 from service.domain.sms import (
     TOO_LATE,
+    Forgotten,
     InboundSms,
     ListedSms,
     Outcome,
@@ -66,8 +67,14 @@ class SimulatedGateway(SmsGateway):
                 "The pretend network is out. Texts from phones wait there; ask again from the same moment."
             )
         for heard in tuple(self._network.heard):
-            if heard.at >= since:
+            if heard.fields and heard.at >= since:
                 yield read_inbound(heard.fields)
+
+    def forget(self, provider_sid: str) -> Forgotten:
+        """A text on its way stays until it has arrived or failed, as at Twilio."""
+        if not self._network.forget(provider_sid, self._clock()):
+            raise AftercareError("The pretend network does not let go of this text yet. It is asked again later.")
+        return Forgotten.GONE
 
     def read_receipt(self, fields: Mapping[str, str]) -> Receipt:
         return read_receipt(fields)

@@ -8,7 +8,7 @@ import heapq
 import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 from hashlib import sha256
@@ -31,6 +31,8 @@ REFUSED_SENDERS: Mapping[str, str] = {"+15005550001": "21212", "+15005550007": "
 STOP_WORDS = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"})
 START_WORDS = frozenset({"START", "YES", "UNSTOP"})
 """What Twilio itself takes for an opt-out and its end: the whole text, in any case."""
+
+FINAL = frozenset({ReceiptState.DELIVERED, ReceiptState.UNDELIVERED, ReceiptState.FAILED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,21 @@ class SimulatedNetwork:
         """What a list of sent texts shows by now, the newest first."""
         shown = [text for text in tuple(self.accepted.values()) if text.at + self.config.list_lag <= now]
         return sorted(shown, key=lambda text: text.at, reverse=True)
+
+    def forget(self, sid: str, now: datetime) -> bool:
+        """Let go of a text, ours or a phone's; False, and it stays, while it is on its way or nothing works.
+
+        Of a phone's the place stays, without a word: others are counted from it.
+        """
+        with self._lock:
+            taken = self.accepted.get(sid)
+            if self.is_out(now) or (taken is not None and taken.state(now) not in FINAL):
+                return False
+            self.accepted.pop(sid, None)
+            self.heard[:] = [replace(heard, fields={}) if heard.sid == sid else heard for heard in self.heard]
+            self._reports = [report for report in self._reports if report[2] != sid]
+            heapq.heapify(self._reports)
+            return True
 
     def reports_due(self, now: datetime) -> list[tuple[AcceptedText, ReceiptState]]:
         """The reports the network sends by itself, once each, in the order in which they leave."""

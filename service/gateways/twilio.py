@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 import structlog
 from twilio.base.version import Version
+from twilio.http.response import Response
 from twilio.rest import Client
 from twilio.rest.api.v2010.account.message import MessageInstance
 
@@ -30,6 +31,7 @@ from service.domain.sms import (
     TOO_LATE,
     Accepted,
     Blame,
+    Forgotten,
     GatewayClosedError,
     InboundSms,
     ListedSms,
@@ -43,7 +45,8 @@ from service.domain.sms import (
     Unknown,
 )
 from service.gateways.twilio_check import Check, check_account
-from service.gateways.twilio_fields import read_inbound, read_receipt, receipt_fields
+from service.gateways.twilio_fields import read_inbound, read_moment, read_receipt, receipt_fields
+from service.gateways.twilio_forgetting import forget
 from service.gateways.twilio_lists import RepeatedPageError, list_inbound, list_outgoing
 from service.gateways.twilio_signature import verify_signature
 from service.gateways.twilio_transport import (
@@ -226,6 +229,28 @@ class TwilioGateway(SmsGateway):
             raise Version.exception("GET", uri, answer, "Not found")
         return dict(json.loads(answer.text))
 
+    def forget(self, provider_sid: str) -> Forgotten:
+        """One request, or two where the key may not delete."""
+        uri = f"{self._account}/Messages/{quote(provider_sid, safe='')}.json"
+        try:
+            return self._wait_for(forget(self._ask_for, uri))
+        except NO_ANSWER as error:
+            raise AftercareError(
+                f"Twilio was asked to delete its copy of a text: {sort_failure(error).reason} It is asked again later."
+            ) from error
+
+    async def _ask_for(self, method: str, uri: str, *, data: dict[str, object] | None = None) -> Response:
+        async with self._slots:
+            return await self._client.request_async(method, uri, data=data)
+
+    def their_time(self) -> datetime | None:
+        """What Twilio's answers are dated, to the second; None where it does not answer."""
+        try:
+            answer = self._wait_for(self._ask_for("GET", f"{self._account}.json"))
+            return read_moment((answer.headers or {}).get("Date"))
+        except NO_ANSWER:
+            return None
+
     def read_receipt(self, fields: Mapping[str, str]) -> Receipt:
         return read_receipt(fields)
 
@@ -233,8 +258,10 @@ class TwilioGateway(SmsGateway):
         return read_inbound(fields)
 
     def check(self, sender: Sender) -> list[Check]:
-        """Do the credentials work, and can this sender text? Sends nothing."""
-        return self._wait_for(check_account(self._get, self._account, sender))
+        """Do the credentials work, may this sender text, and do answers come to us? Sends nothing."""
+        base = self._config.public_base_url
+        inbound_url = f"{base}/webhooks/twilio/inbound" if base else None
+        return self._wait_for(check_account(self._get, self._account, sender, inbound_url=inbound_url))
 
     def close(self) -> None:
         """Texts under way are waited for, one deadline at most; those that had to wait come back as not sent. Questions end."""

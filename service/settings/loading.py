@@ -17,6 +17,9 @@ from service.settings.model import PREFIX, Part, Settings
 FILE = "_FILE"
 SECRETS = ("DATABASE_URL", "SECRET_KEY", "TWILIO__API_KEY_SECRET", "TWILIO__AUTH_TOKEN", "TWILIO__AUTH_TOKEN_PREVIOUS")
 
+EXAMPLE = "change-before-real-patients"
+"""Stands in every secret of ``.env.example``, which everybody knows."""
+
 
 class SettingsError(AftercareError):
     """Settings are missing or wrong, and nothing was started; ``faults`` are whole lines."""
@@ -37,7 +40,7 @@ def load_settings(env_file: Path = Path(".env")) -> Settings:
     except ValidationError as error:
         details = error.errors(include_url=False)
         faults += [_fault(detail) for detail in details if _variable(detail) not in unknown]
-    faults += [*unknown.values(), *_missing(given)]
+    faults += [*unknown.values(), *_missing(given), *_known_to_everybody(given)]
     if settings is None or faults:
         raise SettingsError(sorted(faults))
     return settings
@@ -164,6 +167,17 @@ def _missing(given: Mapping[str, str]) -> Iterator[str]:
         yield from _missing_for_twilio(lacking, receives=f"{PREFIX}PUBLIC_BASE_URL" in given)
 
 
+def _known_to_everybody(given: Mapping[str, str]) -> Iterator[str]:
+    """A secret of the example would open the doors of whoever forgot to change it."""
+    if given.get(f"{PREFIX}ENVIRONMENT") != "production":
+        return
+    for name in SECRETS:
+        if EXAMPLE in given.get(f"{PREFIX}{name}", ""):
+            yield f"{PREFIX}{name} holds the secret of .env.example, which everybody knows: {_OWN.get(name, _MAKE_ONE)}."
+
+
+_MAKE_ONE = "give one of your own, for example from `openssl rand -hex 32`"
+_OWN = {"DATABASE_URL": f"change POSTGRES_PASSWORD and the database's user, and {_MAKE_ONE}"}
 _ASKED_FOR = (
     *("SECRET_KEY", "TWILIO__ACCOUNT_SID", "TWILIO__API_KEY_SID", "TWILIO__API_KEY_SECRET", "TWILIO__AUTH_TOKEN"),
     *("TWILIO__MESSAGING_SERVICE_SID", "TWILIO__FROM_NUMBER"),

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 
+from service.flows.policy import SEGMENT_PRICE
 from service.settings.words import (
     AccountSid,
     AnyCase,
@@ -31,7 +32,10 @@ class Part(BaseModel):
 
 
 class Twilio(Part):
-    """``segments_per_second`` and ``daily_segments`` are those of the default sender."""
+    """``segments_per_second`` and ``daily_segments`` are those of the default sender.
+
+    ``segment_price`` is what one segment is taken to cost, for ``daily_spend_limit``, in the currency of Twilio's bill.
+    """
 
     account_sid: AccountSid | None = None
     api_key_sid: ApiKeySid | None = None
@@ -42,6 +46,7 @@ class Twilio(Part):
     from_number: FromNumber | None = None
     segments_per_second: float = Field(default=3.0, gt=0)
     daily_segments: int | None = Field(default=None, gt=0)
+    segment_price: Decimal = Field(default=SEGMENT_PRICE, gt=0)
     stop_replies: Literal["provider", "own"] = "provider"
     base_url: WebAddress | None = None
 

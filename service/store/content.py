@@ -1,4 +1,4 @@
-"""The plan and the texts of a clinic: the shipped ones, and the versions that are live."""
+"""The plan and the texts of a clinic: the shipped ones, and the versions that are live or wait to be."""
 
 import json
 from datetime import datetime
@@ -6,7 +6,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from sqlalchemy import exists, insert, select
+from sqlalchemy import exists, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from service.store.inserts import insert_new
@@ -68,6 +68,61 @@ def live_templates(db: Session, clinic_id: int) -> dict[tuple[str, str], Templat
     """The version of each text that the clinic sends, by key and language; approved or not."""
     live = select(TemplateVersion).where(TemplateVersion.clinic_id == clinic_id, TemplateVersion.state == "live")
     return {(version.key, version.language): version for version in db.scalars(live)}
+
+
+def newest_templates(db: Session, clinic_id: int) -> dict[tuple[str, str], TemplateVersion]:
+    """Of each text the version that is, or is to be, sent: the draft that waits for approval, else the live one."""
+    waiting = select(TemplateVersion).where(TemplateVersion.clinic_id == clinic_id, TemplateVersion.state == "draft")
+    drafts = db.scalars(waiting.order_by(TemplateVersion.version))
+    return live_templates(db, clinic_id) | {(version.key, version.language): version for version in drafts}
+
+
+def lock(db: Session, clinic_id: int, *, now: datetime) -> None:
+    """Let nobody else change what the clinic says, until the transaction ends; a clinic without content gets the shipped."""
+    db.execute(select(Clinic.id).where(Clinic.id == clinic_id).with_for_update())
+    ensure_seeded(db, clinic_id, now=now)
+
+
+def add_plan(db: Session, clinic_id: int, document: dict[str, Any], *, now: datetime, by: str) -> PlanVersion:
+    """A new version of the plan, which the clinic follows from now on."""
+    versions = select(func.max(PlanVersion.version)).where(PlanVersion.clinic_id == clinic_id)
+    last = db.scalar(versions) or 0
+    db.execute(update(PlanVersion).where(PlanVersion.clinic_id == clinic_id, PlanVersion.live).values(live=False))
+    version = PlanVersion(
+        clinic_id=clinic_id, version=last + 1, document=document, live=True, created_at=now, created_by=by
+    )
+    db.add(version)
+    db.flush()
+    return version
+
+
+def add_draft(
+    db: Session, clinic_id: int, *, key: str, language: str, text: str, now: datetime, by: str
+) -> TemplateVersion:
+    """A new version of a text that nobody is sent yet; a draft before it is given up."""
+    own = TemplateVersion.clinic_id == clinic_id, TemplateVersion.key == key, TemplateVersion.language == language
+    last = db.scalar(select(func.max(TemplateVersion.version)).where(*own)) or 0
+    db.execute(update(TemplateVersion).where(*own, TemplateVersion.state == "draft").values(state="retired"))
+    draft = TemplateVersion(
+        clinic_id=clinic_id, key=key, language=language, version=last + 1, text=text, state="draft",
+        created_at=now, created_by=by,
+    )  # fmt: skip
+    db.add(draft)
+    db.flush()
+    return draft
+
+
+def put_live(db: Session, version: TemplateVersion) -> None:
+    """From now on this version is sent, and no other of the text in its language."""
+    own = (
+        TemplateVersion.clinic_id == version.clinic_id,
+        TemplateVersion.key == version.key,
+        TemplateVersion.language == version.language,
+    )
+    others = update(TemplateVersion).where(*own, TemplateVersion.id != version.id, TemplateVersion.state == "live")
+    db.execute(others.values(state="retired"))
+    version.state = "live"
+    db.flush()
 
 
 def _shipped(name: str) -> dict[str, Any]:

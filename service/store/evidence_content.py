@@ -23,6 +23,8 @@ class Wording:
     text: str
     state: str
     created_at: datetime
+    approved_by: str | None
+    approved_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

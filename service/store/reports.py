@@ -136,7 +136,8 @@ def _why(row: Sender | Installation) -> str | None:
 
 def _heartbeats(db: Session, now: datetime) -> dict[str, dict[str, Any]]:
     """The latest run of each job, whichever worker it was."""
-    latest = sorted(running.heartbeats(db), key=lambda beat: beat.at)
+    ran = (beat for beat in running.heartbeats(db) if beat.job != running.STOPPED)
+    latest = sorted(ran, key=lambda beat: beat.at)
     return {
         beat.job: {
             "at": _written(beat.at),

@@ -1,16 +1,19 @@
 """How the service is doing: heartbeats of its jobs, what is stopped and by whom, and the default sender."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import ColumnElement, delete, or_, select, update
+from sqlalchemy import ColumnElement, delete, false, or_, select, update
 from sqlalchemy.orm import Session
 
 from service.domain.breakers import LONGEST_WAIT, Cause, tried_after
+from service.domain.errors import AftercareError
 from service.store.inserts import insert_into
 from service.store.tables import Heartbeat, Installation, Sender
 
 ONE = 1
 """The row of the installation, and that of the default sender; the schema comes with both."""
+STOPPED = "stopped"
+"""The job under which a worker that ends says so: nobody need look for it."""
 FORGOTTEN = timedelta(days=7)
 """Every start of a process brings rows of its own: those of processes long gone are not kept."""
 
@@ -34,13 +37,18 @@ def installation(db: Session) -> Installation:
     return db.get_one(Installation, ONE)
 
 
+def installation_to_change(db: Session) -> Installation:
+    """The row about the whole installation, held until this transaction is over."""
+    return db.get_one(Installation, ONE, populate_existing=True, with_for_update=True)
+
+
 def installation_as_it_stays(db: Session) -> Installation:
     """The row about the whole installation, which nobody changes until this transaction is over."""
     return db.get_one(Installation, ONE, populate_existing=True, with_for_update={"read": True})
 
 
 def pause_all(db: Session, *, at: datetime, reason: str, cause: Cause | None = None) -> bool:
-    """Let nothing at all leave; see :func:`pause_sender`."""
+    """Let nothing at all leave; see :func:`pause_sender`. A person's pause outlives the restore guard's, begun before it or since."""
     return _pause(db, Installation, ONE, at=at, reason=reason, cause=cause)
 
 
@@ -56,15 +64,40 @@ def _pause(
     db: Session, table: type[Sender | Installation], key: int, *, at: datetime, reason: str, cause: Cause | None
 ) -> bool:
     free, by_provider = table.paused_at.is_(None), table.pause_cause.is_not(None)
-    may = free if cause else or_(free, by_provider)
+    by_guard = Installation.paused_at == Installation.guard_at if table is Installation else false()
+    may = free if cause else or_(free, by_provider, by_guard)
     probe_at = at + tried_after(cause, 0) if cause else None
     values = {"paused_at": at, "pause_reason": reason, "pause_cause": cause, "probe_at": probe_at, "probes": 0}
     return db.scalar(update(table).where(table.id == key, may).values(values).returning(table.id)) is not None
 
 
 def resume_all(db: Session) -> bool:
-    """End :func:`pause_all`. False if nothing was paused."""
+    """End :func:`pause_all`. False if nothing was paused. Raises while the restore guard holds sending."""
+    whole = installation_as_it_stays(db)
+    if whole.guard_at is not None:
+        since = whole.guard_since or whole.guard_at
+        raise AftercareError(
+            "Nothing was resumed: the restore guard holds all sending, for texts might go out a second time. Run "
+            f"`aftercare recover --since {since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ} --release`."
+        )
     return _resume(db, Installation, ONE)
+
+
+def end_guard(db: Session, *, identity: str | None) -> bool:
+    """End the guard's hold, and with it the pause, where the guard began it. From now on ``identity`` sends, if one is given."""
+    whole = installation_to_change(db)
+    own_pause = whole.guard_at is not None and whole.paused_at == whole.guard_at
+    held, whole.identity = whole.guard_at is not None, identity or whole.identity
+    whole.guard_at = whole.guard_cause = whole.guard_since = None
+    db.flush()
+    if own_pause:
+        _resume(db, Installation, ONE)
+    return held
+
+
+def last_beat(db: Session) -> datetime | None:
+    """When any worker last said that it runs; None before the first one."""
+    return db.scalar(select(Heartbeat.at).where(Heartbeat.job != STOPPED).order_by(Heartbeat.at.desc()).limit(1))
 
 
 def resume_sender(db: Session, sender_id: int) -> bool:

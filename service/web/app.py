@@ -7,6 +7,7 @@ from starlette.responses import JSONResponse
 
 from service.assembly import App
 from service.web import health, metrics, webhooks
+from service.web.headers import ALWAYS, ONLY_BY_TLS, SafeHeaders
 
 log = structlog.get_logger()
 
@@ -18,6 +19,8 @@ def create_app(app: App) -> FastAPI:
     site.include_router(metrics.router(app))
     site.include_router(webhooks.router(app))
     site.add_exception_handler(SQLAlchemyError, _database_lost)
+    by_tls = [ONLY_BY_TLS] if app.settings.environment == "production" else []
+    site.add_middleware(SafeHeaders, headers=[*ALWAYS.items(), *by_tls])
     return site
 
 

@@ -12,7 +12,9 @@ from prometheus_client.registry import Collector
 from sqlalchemy.orm import Session
 
 from service.assembly import App
-from service.store import counts, reports
+from service.domain.alarms import Alarm
+from service.flows.verification.findings import Rule
+from service.store import counts, reports, watching
 from service.store.database import read_only
 
 FRESH = timedelta(seconds=15)
@@ -59,6 +61,7 @@ class _Everything(Collector):
         with self._app.sessions() as db:
             yield from _states(reports.status(read_only(db), now=self._app.clock()))
             yield from _events(db)
+            yield from _watching(db)
         yield from (metric for metric in REGISTRY.collect() if metric.name.startswith("aftercare_"))
 
 
@@ -83,6 +86,17 @@ def _events(db: Session) -> Iterator[Metric]:
     pages, waited = counts.page_delays(db)
     late = "How long after they were due pages to staff went out"
     yield SummaryMetricFamily("aftercare_page_seconds", late, count_value=pages, sum_value=waited.total_seconds())
+
+
+def _watching(db: Session) -> Iterator[Metric]:
+    alarms = GaugeMetricFamily("aftercare_alarms", "Alarms that staff were told of and are not over", labels=["alarm"])
+    yield _labelled(alarms, {kind.value: 0 for kind in Alarm} | watching.told_by_kind(db))
+    for proof in watching.finished_proofs(db, limit=1):
+        broken = "Promises that the last nightly proof found broken"
+        by_rule = {rule.value: 0 for rule in Rule} | proof.broken
+        yield _labelled(GaugeMetricFamily("aftercare_verify_violations", broken, labels=["rule"]), by_rule)
+        ended = proof.ended_at.timestamp() if proof.ended_at else 0
+        yield GaugeMetricFamily("aftercare_verify_finished_timestamp", "When the last nightly proof ended", value=ended)
 
 
 def _labelled(family: _Labelled, values: Mapping[str, float]) -> _Labelled:

@@ -1,7 +1,8 @@
 """What Twilio tells us: reports on texts, and texts from phones. https://www.twilio.com/docs/usage/webhooks
 
-Looked at in this order, each with its answer: size (413), kind (415), signature (403), the text's id (400). Only then is it
-kept as it came, and understood after that; where understanding fails, it is repeated later and Twilio is told that all is well.
+Looked at in this order, each with its answer: size (413), kind (415), signature (403), the text's id (400). Who sends hundreds
+without a signature gets 429 before anything is read; what is signed is never turned away. Only then is it kept as it came, and
+understood after that; where understanding fails, it is repeated later and Twilio is told that all is well.
 On the pretend network nobody may sign, so everything that asks for a signature is answered 403.
 """
 
@@ -9,47 +10,34 @@ from collections.abc import Mapping
 from typing import Annotated
 from urllib.parse import parse_qsl
 
-import structlog
-from fastapi import APIRouter, Depends, HTTPException, Request, Response
-from prometheus_client import Counter
+from fastapi import APIRouter, Depends, Request, Response
 
 from service.assembly import App
 from service.flows import inbox, receipts
 from service.gateways.twilio_signature import verify_signature
+from service.web.door import Door, told
 
-MOST_BYTES = 64 * 1024
 FORM = "application/x-www-form-urlencoded"
-REFUSED = Counter("aftercare_webhooks_refused_total", "Webhooks that were not accepted", ["why"])
-log = structlog.get_logger()
 
 Fields = list[tuple[str, str]]
-
-
-async def raw_body(request: Request) -> bytes:
-    """The body, as far as it may go: what is longer is not even read to its end."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MOST_BYTES:
-            raise _refusal(413, "too_long")
-    return bytes(body)
 
 
 def router(app: App) -> APIRouter:
     routes = APIRouter(prefix="/webhooks/twilio")
     tokens = app.settings.twilio.tokens if app.settings.gateway == "twilio" else ()
+    door = Door(app.clock)
 
-    def signed_fields(request: Request, body: Annotated[bytes, Depends(raw_body)]) -> dict[str, str]:
+    def signed_fields(request: Request, body: Annotated[bytes, Depends(door.read_body)]) -> dict[str, str]:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
-            raise _refusal(415, "not_a_form")
+            raise door.refusal(request, 415, "not_a_form")
         fields = _read_form(body)
         url = _address(app.settings.public_base_url or "", request)
         signature = request.headers.get("x-twilio-signature")
         if not verify_signature(url, fields, signature=signature, tokens=tokens):
-            raise _refusal(403, "bad_signature" if signature else "no_signature")
+            raise door.refusal(request, 403, "bad_signature" if signature else "no_signature")
         named = dict(fields)
         if not named.get("MessageSid"):
-            raise _refusal(400, "no_message_sid")
+            raise told(400, "no_message_sid")
         return named
 
     Signed = Annotated[dict[str, str], Depends(signed_fields)]  # noqa: N806 - a type, though made here
@@ -67,12 +55,6 @@ def router(app: App) -> APIRouter:
         return Response("<Response/>", media_type="text/xml")
 
     return routes
-
-
-def _refusal(status: int, why: str) -> HTTPException:
-    REFUSED.labels(why).inc()
-    log.warning("webhook_refused", why=why)
-    return HTTPException(status, detail=why)
 
 
 def _read_form(body: bytes) -> Fields:

@@ -206,6 +206,28 @@ class TestItsParts:
         assert f"{part}_started" in result.stderr
         assert f"{part}_stopped" in result.stderr
 
+    @pytest.mark.parametrize(
+        ("environment", "words", "samples"),
+        [("development", ["--sample"], 1), ("staging", ["--sample"], 0), ("development", [], 0)],
+        ids=["asked for", "asked for where patients may be", "not asked for"],
+    )
+    def test_a_worker_makes_the_sample_only_where_it_may(
+        self,
+        migrated: Path,
+        run: Run,
+        monkeypatch: pytest.MonkeyPatch,
+        environment: str,
+        words: list[str],
+        samples: int,
+    ) -> None:
+        monkeypatch.setenv("AFTERCARE_ENVIRONMENT", environment)
+        stopping_after(monkeypatch, 0)
+        assert run("worker", *words).exit_code == 0
+        app = app_on(f"sqlite:///{migrated / 'aftercare.db'}", StoppedClock())
+        with app.sessions() as db:
+            assert len(list(db.scalars(select(Clinic)))) == samples
+        app.close()
+
     @pytest.mark.parametrize("part", [["web"], ["worker"], ["tick", "plan"]], ids=" ".join)
     def test_none_starts_on_another_schema(self, here: Path, run: Run, part: list[str]) -> None:
         result = run(*part)
@@ -217,12 +239,6 @@ class TestItsParts:
         monkeypatch.setenv("AFTERCARE_SECRET_KEY", "key")
         stopping_after(monkeypatch, 0)
         assert "the simulated network reaches nobody" in run("worker").stderr
-
-    def test_a_limit_that_nothing_keeps_to(self, migrated: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-        stopping_after(monkeypatch, 0)
-        assert "spending_is_not_limited" not in run("worker").stderr
-        monkeypatch.setenv("AFTERCARE_DAILY_SPEND_LIMIT", "25")
-        assert "take it out" in run("worker").stderr
 
     @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
     def test_signals_stop_it(self, by: signal.Signals) -> None:

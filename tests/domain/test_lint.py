@@ -1,6 +1,7 @@
 """What may not stand in a template, and that nothing of it stands in the texts we ship."""
 
 import json
+from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
@@ -182,12 +183,22 @@ def test_every_text_names_the_clinic(category: str, expects: str, asks: list[str
 def test_between_two_sessions_every_text_says_whom_to_call(
     category: str, anchors: list[Anchor], severity: str | None
 ) -> None:
-    findings = lint("Hello.", category=category, anchors=frozenset(anchors))
+    findings = lint("Hello. {{ phone }}", category=category, anchors=frozenset(anchors))
     assert [(finding.code, finding.severity) for finding in findings] == (
         [("emergency_missing", severity)] if severity else []
     )
     for line in ("{{ emergency }}", "{{ crisis_line }}"):
-        assert lint(f"Call {line}.", category=category, anchors=frozenset(anchors)) == []
+        assert lint(f"{{{{ phone }}}} Call {line}.", category=category, anchors=frozenset(anchors)) == []
+
+
+@pytest.mark.parametrize(
+    ("category", "missing"),
+    [("reply", True), ("safety", True), ("aftercare", False), ("pre", False), ("system", False)],
+)
+def test_an_answer_says_where_to_call(category: str, missing: bool) -> None:
+    assert (("phone_missing", None) in found("Call {{ emergency }}.", category=category)) is missing
+    for phone in ("{{ phone }}", "{{ urgent_phone }}"):
+        assert found(f"Call {{{{ emergency }}}} or {phone}.", category=category) == []
 
 
 @pytest.mark.parametrize(
@@ -307,6 +318,46 @@ def test_answers_a_text_may_not_ask_for(text: str, language: str, asks: list[str
 )
 def test_answers_a_text_may_ask_for(text: str, language: str, category: str, asks: list[str]) -> None:
     assert found(text, language, category=category, asks=asks) == []
+
+
+DEAF = replace(VOCABULARY, receives=False)
+
+
+def unanswered(text: str, language: str, **spec: Any) -> list[tuple[str, str, int | None]]:
+    values: dict[str, Any] = {"category": "pre", "expects": "none", "asks": frozenset(), "max_segments": 2}
+    full = TemplateSpec(**values | spec)
+    named = f"{text} {{{{ clinic }}}}"
+    found = lint_template("mine", language, named, spec=full, vocabulary=DEAF)
+    return [(f.code, f.severity, f.position) for f in found if f.code == "no_replies"]
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "position"),
+    [
+        ("Reply R to change", "en", 0),
+        ("Please reply with one number", "en", 7),
+        ("Thanks. STOP to end texts", "en", 8),
+        ("Responda con un número", "es", 0),
+        ("Gracias. ALTO para salir", "es", 9),
+        ("Lütfen bir sayı yazın", "tr", 16),
+        ("Çıkış: DUR.", "tr", 7),
+    ],
+    ids=str,
+)
+def test_nobody_is_asked_to_answer_a_sender_that_can_not_receive(text: str, language: str, position: int) -> None:
+    assert unanswered(text, language) == [("no_replies", "error", position)]
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [("Your session is over. Call {{ phone }}.", "en"), ("Llame al {{ phone }}.", "es"), ("Bizi arayın.", "tr")],
+)
+def test_a_text_that_gives_another_way_suits_every_sender(text: str, language: str) -> None:
+    assert unanswered(text, language) == []
+
+
+def test_a_text_whose_purpose_is_an_answer_is_a_warning_without_one() -> None:
+    assert unanswered("How are you?", "en", asks=frozenset({"digits"})) == [("no_replies", "warning", None)]
 
 
 def test_an_answer_that_is_asked_for_but_not_offered_is_a_warning() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from service.domain.errors import AftercareError
-from service.domain.sms import InboundSms, ListedSms, Outcome, OutgoingSms, Receipt, SmsGateway
+from service.domain.sms import Forgotten, InboundSms, ListedSms, Outcome, OutgoingSms, Receipt, SmsGateway
 from service.gateways.twilio_fields import read_inbound, read_receipt
 
 
@@ -46,6 +46,9 @@ class ScriptedGateway(SmsGateway):
                 raise BrokenOffError
             if (sms.received_at or datetime.max.replace(tzinfo=UTC)) >= since:
                 yield sms
+
+    def forget(self, provider_sid: str) -> Forgotten:
+        raise AssertionError("nothing here forgets")
 
     def read_receipt(self, fields: Mapping[str, str]) -> Receipt:
         return read_receipt(fields)

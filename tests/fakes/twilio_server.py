@@ -13,7 +13,7 @@ import threading
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from enum import StrEnum
@@ -27,6 +27,7 @@ from service.domain.clock import Clock
 from service.domain.segments import measure
 from service.domain.sms import Accepted, Outcome, OutgoingSms, ReceiptState, Refused, Sender, Unknown
 from service.gateways.simulated import AcceptedText, HeardText, SimulatedNetwork
+from service.gateways.simulated_network import FINAL
 
 ACCOUNT_SID = "AC" + "1" * 32
 SERVICE_SID = "MG" + "2" * 32
@@ -38,9 +39,13 @@ OUR_NUMBER = "+15550009999"
 Resource = dict[str, object]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+_WELCOME = {
+    "Basic " + b64encode(f"{user}:{password}".encode()).decode()
+    for user, password in ((KEY_SID, KEY_SECRET), (ACCOUNT_SID, AUTH_TOKEN))
+}
 _ROOT = "/2010-04-01/Accounts/{account}"
 _E164 = re.compile(r"\+[1-9]\d{6,14}")
-_HTTP_STATUS = {"20429": 429, "20003": 401, "20404": 404, "20503": 503}
+_HTTP_STATUS = {"20429": 429, "20003": 401, "20404": 404, "20503": 503, "20009": 409, "70051": 403}
 _PAGE = "<html><body>Sorry</body></html>"
 
 
@@ -116,6 +121,7 @@ class FakeTwilio:
     shown_as: Callable[[Resource], Resource] = dict
     creates: list[dict[str, str]] = field(default_factory=list)
     lists: list[str] = field(default_factory=list)
+    may_delete: bool = True
     met_silence: threading.Event = field(default_factory=threading.Event)
     _heard: int = 0
 
@@ -134,10 +140,14 @@ class FakeTwilio:
             yield self
         finally:
             self.release()
-            asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result()
+            asyncio.run_coroutine_threadsafe(self._end(runner), loop).result()
             loop.call_soon_threadsafe(loop.stop)
             thread.join()
             loop.close()
+
+    async def _end(self, runner: web.AppRunner) -> None:
+        await runner.cleanup()
+        await asyncio.sleep(0)  # connections that were closed are gone with the loop's next turn
 
     def release(self) -> None:
         """Let requests that met :attr:`Breakage.SILENCE` end."""
@@ -148,9 +158,13 @@ class FakeTwilio:
         app.router.add_post(f"{_ROOT}/Messages.json", self._create)
         app.router.add_get(f"{_ROOT}/Messages.json", self._list)
         app.router.add_get(f"{_ROOT}/Messages/{{sid}}.json", self._fetch)
+        app.router.add_delete(f"{_ROOT}/Messages/{{sid}}.json", self._delete)
+        app.router.add_post(f"{_ROOT}/Messages/{{sid}}.json", self._redact)
         app.router.add_get(f"{_ROOT}.json", self._account)
         app.router.add_get(f"{_ROOT}/IncomingPhoneNumbers.json", self._numbers)
         app.router.add_get("/v1/Services/{sid}", self._service)
+        app.router.add_get("/v1/Services/{sid}/PhoneNumbers", self._numbers_of_service)
+        app.router.add_get("/v1/Services/{sid}/Compliance/Usa2p", self._campaigns)
         app.router.add_post("/say", self._say)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
@@ -160,9 +174,8 @@ class FakeTwilio:
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        key = "Basic " + b64encode(f"{KEY_SID}:{KEY_SECRET}".encode()).decode()
         if request.path != "/say":
-            if request.headers.get("Authorization") != key:
+            if request.headers.get("Authorization") not in _WELCOME:
                 return _error("20003")
             if request.match_info.get("account", ACCOUNT_SID) != ACCOUNT_SID:
                 return _error("20404")
@@ -203,6 +216,29 @@ class FakeTwilio:
         taken = self.network.accepted.get(request.match_info["sid"])
         return web.json_response(self._outgoing(taken)) if taken else _error("20404")
 
+    async def _delete(self, request: web.Request) -> web.StreamResponse:
+        """As at Twilio a text on its way stays, and so does every text where the key may not delete."""
+        sid, now = request.match_info["sid"], self.clock()
+        if not self.may_delete:
+            return _error("70051")
+        if not self._has(sid):
+            return _error("20404")
+        return web.Response(status=204) if self.network.forget(sid, now) else _error("20009")
+
+    async def _redact(self, request: web.Request) -> web.StreamResponse:
+        """An empty Body empties the text; nothing else may be said of it."""
+        taken, fields = self.network.accepted.get(request.match_info["sid"]), await request.post()
+        if taken is None:
+            return _error("20404")
+        if dict(fields) != {"Body": ""} or taken.state(self.clock()) not in FINAL:
+            return _error("20009")
+        emptied = replace(taken, text=replace(taken.text, body=""))
+        self.network.accepted[taken.sid] = emptied
+        return web.json_response(self._outgoing(emptied))
+
+    def _has(self, sid: str) -> bool:
+        return sid in self.network.accepted or any(heard.sid == sid and heard.fields for heard in self.network.heard)
+
     async def _list(self, request: web.Request) -> web.StreamResponse:
         query = request.query
         self.lists.append(request.query_string)
@@ -230,14 +266,22 @@ class FakeTwilio:
         return web.json_response({"sid": ACCOUNT_SID, "status": "active", "type": "Full"})
 
     async def _numbers(self, request: web.Request) -> web.StreamResponse:
-        ours = {"phone_number": OUR_NUMBER, "capabilities": {"sms": True, "mms": False, "voice": False}}
+        ours: Resource = {"phone_number": OUR_NUMBER, "capabilities": {"sms": True, "mms": False, "voice": False}}
+        ours |= {"sms_url": self.inbound_url} if self.inbound_url else {}
         return web.json_response(
             {"incoming_phone_numbers": [ours] if request.query.get("PhoneNumber") in {None, OUR_NUMBER} else []}
         )
 
     async def _service(self, request: web.Request) -> web.StreamResponse:
         sid = request.match_info["sid"]
-        return web.json_response({"sid": sid}) if sid == SERVICE_SID else _error("20404")
+        hears = {"inbound_request_url": self.inbound_url} if self.inbound_url else {}
+        return web.json_response({"sid": sid, **hears}) if sid == SERVICE_SID else _error("20404")
+
+    async def _numbers_of_service(self, request: web.Request) -> web.StreamResponse:
+        return web.json_response({"phone_numbers": [{"sid": "PN" + "5" * 32, "phone_number": OUR_NUMBER}]})
+
+    async def _campaigns(self, request: web.Request) -> web.StreamResponse:
+        return web.json_response({"compliance": [{"campaign_status": "VERIFIED"}]})
 
     async def _say(self, request: web.Request) -> web.StreamResponse:
         said = await request.post()
@@ -247,7 +291,7 @@ class FakeTwilio:
     def _resources(self) -> list[Resource]:
         """All texts, newest first."""
         outgoing = [(text.at, self._outgoing(text)) for text in self.network.listed(self.clock())]
-        incoming = [(text.at, _incoming(text)) for text in tuple(self.network.heard)]
+        incoming = [(text.at, _incoming(text)) for text in tuple(self.network.heard) if text.fields]
         return [resource for _, resource in sorted(outgoing + incoming, key=lambda each: each[0], reverse=True)]
 
     def _outgoing(self, taken: AcceptedText) -> Resource:

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Select, event, func, select, text, update
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.domain.sms import InboundSms, ListedSms, Outcome, OutgoingSms, Receipt, SmsGateway
+from service.domain.sms import Forgotten, InboundSms, ListedSms, Outcome, OutgoingSms, Receipt, SmsGateway
 from service.flows.dispatcher import dispatch_due
 from service.flows.planner import plan_pending
 from service.flows.policy import SendingPolicy
@@ -75,6 +75,9 @@ class Watched(SmsGateway):
 
     def inbound_since(self, since: datetime) -> Iterator[InboundSms]:
         return self._gateway.inbound_since(since)
+
+    def forget(self, provider_sid: str) -> Forgotten:
+        return self._gateway.forget(provider_sid)
 
     def read_receipt(self, fields: Mapping[str, str]) -> Receipt:
         return self._gateway.read_receipt(fields)

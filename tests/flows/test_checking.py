@@ -89,14 +89,14 @@ def test_a_plan_file_with_a_byte_order_mark() -> None:
 
 
 def test_what_a_text_may_not_say_is_found_with_its_place() -> None:
-    words = "{{ clinic }}: call us at 12:45. Emergency: {{ emergency }}."
+    words = "{{ clinic }}: call {{ phone }} at 12:45. Emergency: {{ emergency }}."
     (finding,) = checking.check_texts({("ack_book", "en"): text("ack_book", words)}, shipped_plan())
     assert (finding.template, finding.language, finding.severity) == ("ack_book", "en", "error")
     assert (finding.code, finding.position) == ("raw_time", words.index("12:45"))
 
 
 def test_a_text_is_measured_with_the_longest_values_of_its_own_plan() -> None:
-    words = "{{ clinic }}: thank you, we got your request and will phone you about a day. Emergency: {{ emergency }}."
+    words = "{{ clinic }} {{ phone }}: thank you, we got your request and will phone you. Emergency: {{ emergency }}."
     longer = replace(shipped_plan(), max_lengths={**shipped_plan().max_lengths, "clinic": 90})
     texts = {("ack_book", "en"): text("ack_book", words)}
     assert checking.check_texts(texts, shipped_plan()) == []

@@ -176,7 +176,7 @@ def test_nothing_is_set_aside_of_a_sender_that_another_worker_is_at(life: Clinic
     (message,) = ready(life, 1)
     with life.sessions() as other, life.sessions.begin() as db:
         claim_and_compose(other, 1, now=life.now, policy=life.policy)
-        assert set_aside(db, 1, now=life.now).looked == 0
+        assert set_aside(db, 1, now=life.now, policy=life.policy).looked == 0
         other.rollback()
     assert life.fresh(message).state == "planned"
 

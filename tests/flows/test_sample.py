@@ -1,5 +1,7 @@
 """The sample clinic: texts leave within seconds whatever the hour is, and it never mixes with a clinic of somebody's own."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, time, timedelta
 
 import pytest
@@ -129,6 +131,19 @@ def test_where_there_is_a_clinic_no_sample_is_made(sessions: sessionmaker[Sessio
         assert sample.find_sample(db) is None
         assert sample.move_session(db) is False
         assert list(db.scalars(select(TreatmentSession))) == []
+
+
+def test_workers_that_start_together_make_one(sessions: sessionmaker[Session]) -> None:
+    together = threading.Barrier(3)
+
+    def start() -> bool:
+        together.wait()
+        with sessions.begin() as db:
+            return sample.make_sample(db, now=factories.NOW) is not None
+
+    with ThreadPoolExecutor(3) as workers:
+        made = [worker.result() for worker in [workers.submit(start) for _ in range(3)]]
+    assert sorted(made) == [False, False, True]
 
 
 def test_nothing_of_it_leaves_once_texts_are_real(running: Running) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from service.domain.errors import AftercareError
 from service.domain.segments import measure
-from service.domain.sms import TOO_LATE, Accepted, Blame, ReceiptState, Refused, Sender, Unknown
+from service.domain.sms import TOO_LATE, Accepted, Blame, Forgotten, ReceiptState, Refused, Sender, Unknown
 from service.gateways.simulated import Span
 from tests.fakes.twilio_server import OUR_NUMBER, SERVICE_SID
 from tests.gateways.conftest import OURS, PATIENT, World, text, texts
@@ -308,3 +308,40 @@ def test_what_names_no_text_is_said_so(world: World, fields: dict[str, str]) -> 
 def test_closing_twice_is_harmless(world: World) -> None:
     world.gateway.close()
     world.gateway.close()
+
+
+# --- Forgetting --------------------------------------------------------------------------------------------------------
+
+
+def sent(world: World) -> str:
+    [(_, outcome)] = world.gateway.send_batch([text()])
+    assert isinstance(outcome, Accepted)
+    return outcome.provider_sid
+
+
+def test_a_text_that_has_arrived_is_forgotten(world: World) -> None:
+    sid = sent(world)
+    world.clock.forward(seconds=5)
+    assert world.gateway.forget(sid) is Forgotten.GONE
+    assert world.network.accepted == {}
+    assert world.gateway.texts_to(PATIENT, world.clock() - timedelta(hours=1)) == []
+    assert world.gateway.forget(sid) is Forgotten.GONE, "twice is as good as once"
+
+
+def test_a_text_on_its_way_is_not_forgotten_yet(world: World) -> None:
+    sid = sent(world)
+    with pytest.raises(AftercareError, match="asked again later"):
+        world.gateway.forget(sid)
+    assert sid in world.network.accepted
+
+
+def test_a_phones_text_is_forgotten(world: World) -> None:
+    heard = [world.network.say(PATIENT, OUR_NUMBER, body=body, now=world.clock()) for body in ("one", "two")]
+    since = world.clock() - timedelta(hours=1)
+    assert world.gateway.forget(heard[0].sid) is Forgotten.GONE
+    assert [sms.body for sms in world.gateway.inbound_since(since)] == ["two"]
+    assert world.network.say(PATIENT, OUR_NUMBER, body="three", now=world.clock()).sid not in {h.sid for h in heard}
+
+
+def test_a_text_that_nobody_knows_counts_as_forgotten(world: World) -> None:
+    assert world.gateway.forget("SM" + "0" * 32) is Forgotten.GONE

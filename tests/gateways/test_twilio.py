@@ -486,8 +486,11 @@ def test_a_list_that_is_none_is_said_so(twilio: TwilioWorld) -> None:
 @pytest.mark.parametrize(
     ("sender", "names"),
     [
-        (OURS, ["twilio account", "twilio sender"]),
-        (Sender(messaging_service=SERVICE_SID), ["twilio account", "twilio sender"]),
+        (OURS, ["twilio account", "twilio sender", "twilio registration", "twilio inbound"]),
+        (
+            Sender(messaging_service=SERVICE_SID),
+            ["twilio account", "twilio sender", "twilio registration", "twilio inbound"],
+        ),
         (Sender(number="CLINIC"), ["twilio account"]),
         (Sender(), ["twilio account"]),
     ],
@@ -501,10 +504,10 @@ def test_good_settings_are_in_order(twilio: TwilioWorld, sender: Sender, names: 
 @pytest.mark.parametrize(
     ("change", "sender", "expected"),
     [
-        ({"password": "wrong"}, OURS, [False, False]),
-        ({"base_url": "http://127.0.0.1:1"}, OURS, [False, False]),
-        ({}, Sender(number="+15550000000"), [True, False]),
-        ({}, Sender(messaging_service="MG" + "0" * 32), [True, False]),
+        ({"password": "wrong"}, OURS, [False, False, True, False]),
+        ({"base_url": "http://127.0.0.1:1"}, OURS, [False, False, True, False]),
+        ({}, Sender(number="+15550000000"), [True, False, True, True]),
+        ({}, Sender(messaging_service="MG" + "0" * 32), [True, False, True, False]),
     ],
     ids=["wrong secret", "unreachable", "not our number", "not our service"],
 )

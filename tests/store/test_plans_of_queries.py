@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Connection, event, select, text
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.store import counts, inbox, journal, messages, reports, tasks
+from service.store import counts, inbox, journal, messages, reports, tasks, watching
 from service.store.tables import Patient
 from tests.conftest import temporary_database
 from tests.postgres_server import PostgresServer
@@ -36,6 +36,9 @@ QUERIES: dict[str, tuple[str, Callable[[Session], object]]] = {
     "states": ("ix_message_session", lambda db: reports.status(db, now=NOW)),
     "outcomes": ("ix_send_attempt_provider_sid", counts.attempts_by_outcome),
     "pages": ("ix_message_page", counts.page_delays),
+    "overdue": ("ix_message_claim", lambda db: watching.overdue(db, before=NOW)),
+    "last left": ("ix_send_attempt_sender", lambda db: watching.last_left(db, 1)),
+    "unreported": ("ix_message_unsettled", lambda db: watching.unreported(db, after=EARLIER, before=NOW)),
     "story": ("ix_journal_message", lambda db: journal.story(db, 1)),
     "marked patients": (
         "ix_patient_marked",

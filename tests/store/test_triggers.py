@@ -17,6 +17,7 @@ from tests.store import factories
 from tests.store.factories import NOW
 
 LATER = NOW + timedelta(days=40)
+SEAL = "#" + "x" * 19
 
 PLANNING_RESTS_ON: dict[type[Table], Mapping[str, Any]] = {
     Patient: {
@@ -54,6 +55,7 @@ PLANNING_RESTS_ON: dict[type[Table], Mapping[str, Any]] = {
 PLANNING_DOES_NOT: dict[type[Table], Mapping[str, Any]] = {
     Patient: {
         "external_id": "MRN-X",
+        "erased_at": LATER,
         "first_name": "Kim",
         "last_name": "Other",
         "imported": True,
@@ -80,6 +82,9 @@ PLANNING_DOES_NOT: dict[type[Table], Mapping[str, Any]] = {
         "confirmed_start": LATER,
     },
     Clinic: {
+        "keep_texts_months": 12,
+        "keep_consent_years": 4,
+        "keep_raw_days": 7,
         "key": "other",
         "name": "Other Clinic",
         "sms_name": "Other",
@@ -329,3 +334,61 @@ def test_what_only_grows_is_not_changed(sessions: sessionmaker[Session], table: 
     with sessions() as db:
         assert [len(lines) for lines in consent.entries_for(db, [str(world.patient.phone)]).values()] == [1]
         assert [entry.at for entry in db.scalars(select(JournalEntry))] == [NOW]
+
+
+ALLOWED: dict[str, tuple[type[Table], dict[str, Any]]] = {
+    "a number becomes its seal": (Consent, {"number": SEAL}),
+    "with it the evidence goes": (Consent, {"number": SEAL, "evidence": None}),
+    "a person's words go": (JournalEntry, {"reason": "erased"}),
+}
+REFUSED: dict[str, tuple[type[Table], dict[str, Any]]] = {
+    "another number": (Consent, {"number": "+12025550199"}),
+    "a seal and another moment": (Consent, {"number": SEAL, "at": LATER}),
+    "a seal and another word": (Consent, {"number": SEAL, "kind": "revoked"}),
+    "a seal and another clinic's sender": (Consent, {"number": SEAL, "sender_id": 1}),
+    "a seal and other evidence": (Consent, {"number": SEAL, "evidence": "another form"}),
+    "evidence alone": (Consent, {"evidence": None}),
+    "half a seal": (Consent, {"number": "#short"}),
+    "other words": (JournalEntry, {"reason": "on second thoughts"}),
+    "no words": (JournalEntry, {"reason": None}),
+    "other values": (JournalEntry, {"reason": "erased", "data": {"n": 2}}),
+    "another kind": (JournalEntry, {"reason": "erased", "kind": "other"}),
+}
+
+
+def noted(db: Session, world: World) -> None:
+    factories.grant(db, world.patient, evidence="form")
+    journal.append(db, "noted", at=NOW, reason="she rang", data={"n": 1})
+
+
+@pytest.mark.parametrize("change", ALLOWED)
+def test_what_erasing_takes_out_may_go(sessions: sessionmaker[Session], change: str) -> None:
+    table, values = ALLOWED[change]
+    with a_world(sessions) as (db, world):
+        noted(db, world)
+        db.execute(update(table).values(values))
+        assert [getattr(db.scalars(select(table)).one(), name) for name in values] == list(values.values())
+
+
+@pytest.mark.parametrize("change", REFUSED)
+def test_nothing_else_may(sessions: sessionmaker[Session], change: str) -> None:
+    table, values = REFUSED[change]
+    with a_world(sessions) as (db, world):
+        noted(db, world)
+    with pytest.raises(IntegrityError, match="append only and nothing was changed"), sessions.begin() as db:
+        db.execute(update(table).values(values))
+
+
+def test_a_seal_is_for_good(sessions: sessionmaker[Session]) -> None:
+    with a_world(sessions) as (db, world):
+        noted(db, world)
+        db.execute(update(Consent).values(number=SEAL))
+    with pytest.raises(IntegrityError, match="append only"), sessions.begin() as db:
+        db.execute(update(Consent).values(number="#" + "y" * 19))
+
+
+def test_words_that_were_never_there_do_not_appear(sessions: sessionmaker[Session]) -> None:
+    with a_world(sessions) as (db, _):
+        journal.append(db, "noted", at=NOW)
+    with pytest.raises(IntegrityError, match="append only"), sessions.begin() as db:
+        db.execute(update(JournalEntry).values(reason="erased"))

@@ -14,7 +14,7 @@ from twilio.request_validator import RequestValidator
 
 from service.assembly import App
 from service.store.tables import Inbound, Message, RawReceipt
-from service.web.webhooks import MOST_BYTES
+from service.web.door import MOST_BYTES
 from tests.fakes.apps import PUBLIC, TWILIO_SETTINGS, TWILIO_TOKEN
 from tests.store import factories
 

@@ -5,9 +5,11 @@ from functools import lru_cache
 
 from service.domain.segments import prepare
 from service.domain.templates import PLACEHOLDER
+from service.flows.policy import Approval
 from service.flows.verification.dossiers import Dossier
 from service.flows.verification.findings import KEPT, NOT_ASKED, Judgement, moment
 from service.store.evidence import Attempt
+from service.store.evidence_content import Wording
 
 FROM_TEMPLATES = ("plan", "reply")
 MAY_HAVE_CHANGED = frozenset({"planned", "cancelled", "missed"})
@@ -16,11 +18,13 @@ HOLE = "XqZ0ZqX"
 """Stands for a value while a text is spelled for the network: letters that stay as they are."""
 
 
-def unapproved_text(of: Dossier, attempt: Attempt) -> Judgement:
+def unapproved_text(of: Dossier, attempt: Attempt, *, approval: Approval) -> Judgement:
     """The last handing over of every text that is made from a template: the row remembers the version of no other."""
     if of.text.kind not in FROM_TEMPLATES or not of.is_last(attempt):
         return NOT_ASKED
     wrong = _wrong_version(of, attempt)
+    if wrong is None and approval is Approval.REQUIRED and of.wording is not None:
+        wrong = _lacking(of.wording, attempt)
     return KEPT if wrong is None else f"It left on {moment(attempt.started_at)}, and {wrong}."
 
 
@@ -36,8 +40,18 @@ def _wrong_version(of: Dossier, attempt: Attempt) -> str | None:
         return "the version that is pinned to it is a draft that was never in use"
     if version.created_at > attempt.started_at:
         return f"the version that is pinned to it was written only on {moment(version.created_at)}"
-    if not could_be(attempt.text, version.text):
+    # Words that were erased, or kept long enough, are judged by nobody; an empty text never leaves the house.
+    if attempt.text and not could_be(attempt.text, version.text):
         return "its words can not come from the version that is pinned to it"
+    return None
+
+
+def _lacking(version: Wording, attempt: Attempt) -> str | None:
+    """Whether a name and a date stood on the version when it left."""
+    if not (version.approved_by or "").strip() or version.approved_at is None:
+        return "nobody has approved the version that is pinned to it"
+    if version.approved_at > attempt.started_at:
+        return f"the version that is pinned to it was approved only on {moment(version.approved_at)}"
     return None
 
 

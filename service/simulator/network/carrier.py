@@ -8,6 +8,7 @@ from service.domain.errors import AftercareError
 from service.domain.segments import measure
 from service.domain.sms import (
     Accepted,
+    Forgotten,
     InboundSms,
     ListedSms,
     Outcome,
@@ -108,6 +109,9 @@ class Carrier(SmsGateway):
 
     def inbound_since(self, since: datetime) -> Iterator[InboundSms]:
         return self._inner.inbound_since(since)
+
+    def forget(self, provider_sid: str) -> Forgotten:
+        return self._inner.forget(provider_sid)
 
     def read_receipt(self, fields: Mapping[str, str]) -> Receipt:
         return self._inner.read_receipt(fields)

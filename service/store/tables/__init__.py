@@ -2,10 +2,12 @@
 
 from service.store.tables.clinics import Clinic, Holiday, PlanVersion, Sender, TemplateVersion
 from service.store.tables.messages import Inbound, JournalEntry, Message, RawReceipt, SendAttempt, Task
-from service.store.tables.people import Consent, Patient, PhoneNumber, TreatmentSession
+from service.store.tables.people import Consent, Patient, PhoneNumber, ProviderCopy, TreatmentSession
 from service.store.tables.running import Heartbeat, Installation
+from service.store.tables.watching import Alarm, NightlyProof
 
 __all__ = [
+    "Alarm",
     "Clinic",
     "Consent",
     "Heartbeat",
@@ -14,9 +16,11 @@ __all__ = [
     "Installation",
     "JournalEntry",
     "Message",
+    "NightlyProof",
     "Patient",
     "PhoneNumber",
     "PlanVersion",
+    "ProviderCopy",
     "RawReceipt",
     "SendAttempt",
     "Sender",

@@ -81,6 +81,15 @@ class Clinic(Table):
     )
     paused_at: Mapped[datetime | None] = mapped_column(comment="since when nothing of this clinic is sent")
     pause_reason: Mapped[str | None] = mapped_column(comment="why, in words for staff")
+    keep_texts_months: Mapped[int] = mapped_column(
+        server_default="24", comment="months after the last session in which words of texts and replies are kept"
+    )
+    keep_consent_years: Mapped[int] = mapped_column(
+        server_default="6", comment="years in which the ledger names the number of somebody who is no patient any more"
+    )
+    keep_raw_days: Mapped[int] = mapped_column(
+        server_default="30", comment="days in which everything the provider said of a text is kept"
+    )
 
 
 class Holiday(Table):

@@ -92,6 +92,7 @@ class SendAttempt(Table):
         Index("ix_send_attempt_number", "number", "started_at"),
         Index("ix_send_attempt_patient", "patient_id", "started_at"),
         Index("ix_send_attempt_provider_sid", "provider_sid", "outcome"),
+        Index("ix_send_attempt_sender", "sender_id", "started_at"),
         {"comment": "One handing over to the provider; stands before the request leaves"},
     )
 

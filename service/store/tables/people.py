@@ -52,6 +52,7 @@ class Patient(Table):
     textable_since: Mapped[datetime | None] = mapped_column(
         comment="since when texts have been allowed without a break"
     )
+    erased_at: Mapped[datetime | None] = mapped_column(comment="when everything that names this person was taken out")
     marked: Mapped[bool] = mapped_column(
         server_default=true(), comment="something changed: to be planned before anything is sent"
     )
@@ -140,3 +141,29 @@ class PhoneNumber(Table):
     blocked_at: Mapped[datetime | None] = mapped_column(comment="since when it is known not to take texts")
     blocked_code: Mapped[str | None] = mapped_column(String(20), comment="the provider's code")
     blocked_reason: Mapped[str | None] = mapped_column(comment="in words for staff")
+
+
+class ProviderCopy(Table):
+    """A copy of a text at the provider that is to go."""
+
+    __tablename__ = "provider_copy"
+    __table_args__ = (
+        CheckConstraint("outcome IN ('gone', 'redacted')", name="ck_provider_copy_outcome"),
+        Index(
+            "ix_provider_copy_next",
+            "next_at",
+            sqlite_where=text("done_at IS NULL"),
+            postgresql_where=text("done_at IS NULL"),
+        ),
+        {"comment": "A copy of a text at the provider that is to go"},
+    )
+
+    id: Mapped[int] = key()
+    clinic_id: Mapped[int] = mapped_column(BigInt, ForeignKey("clinic.id"), comment="the clinic")
+    provider_sid: Mapped[str] = mapped_column(String(40), unique=True, comment="the provider's id of the text")
+    wanted_at: Mapped[datetime] = mapped_column(comment="since when it is to go")
+    next_at: Mapped[datetime] = mapped_column(comment="when the provider is asked next")
+    attempts: Mapped[int] = mapped_column(server_default="0", comment="how often it was asked")
+    done_at: Mapped[datetime | None] = mapped_column(comment="since when it is gone, or its words are")
+    outcome: Mapped[str | None] = mapped_column(String(10), comment="gone, or redacted: the words alone are gone")
+    last_error: Mapped[str | None] = mapped_column(comment="why it was not done when it was last asked")

@@ -51,3 +51,14 @@ class Installation(Stoppable, Table):
     paused_at: Mapped[datetime | None] = mapped_column(comment="since when nothing at all is sent")
     pause_reason: Mapped[str | None] = mapped_column(comment="why, in words for staff")
     inbound_polled_to: Mapped[datetime | None] = mapped_column(comment="texts from phones were fetched up to here")
+    identity: Mapped[str | None] = mapped_column(
+        String(64), comment="keyed hash of who sends from this database; another one is a second installation"
+    )
+    guard_cause: Mapped[str | None] = mapped_column(
+        String(10), comment="silence, clock, second or restore: why sending waits for `aftercare recover`"
+    )
+    guard_at: Mapped[datetime | None] = mapped_column(comment="since when it does")
+    guard_since: Mapped[datetime | None] = mapped_column(comment="from when on the provider's list is to be compared")
+    seal_check: Mapped[str | None] = mapped_column(
+        String(20), comment="shows whether the secret key is the one that sealed numbers"
+    )
