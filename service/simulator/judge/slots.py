@@ -123,7 +123,8 @@ def slot_of(step: Step, visit: Visit | None, case: Case, *, quick: bool) -> Slot
     )
     slot = _timed(slot, case, quick=quick)
     since = case.on_since.get(step.key)
-    if (since is not None and own < since) or (step.needs_consent and case.standing == "unclear"):
+    is_open = step.needs_consent and (case.standing == "unclear" or _perhaps_late(step, case, own))
+    if (since is not None and own < since) or is_open:
         slot = replace(slot, owed=False)
     fails = "day_not_missed" if _day_missed(slot, case, quick=quick) else "day_missed"
     if fails in step.conditions:
@@ -131,6 +132,12 @@ def slot_of(step: Step, visit: Visit | None, case: Case, *, quick: bool) -> Slot
     for name in failing(step, visit, case, at=slot.due or own, quick=quick):
         slot = slot.skip(f"condition:{name}")
     return slot
+
+
+def _perhaps_late(step: Step, case: Case, own: datetime) -> bool:
+    """Whether its time came while it is open whether anybody knew yet that the patient may be texted."""
+    heard = case.textable
+    return step.late == "skip" and heard is not None and heard.soon <= own < heard.late
 
 
 def _useless(step: Step, visit: Visit | None, case: Case, *, quick: bool) -> datetime | None:

@@ -22,11 +22,21 @@ def judge_tasks(world: World, story: Story) -> Iterator[Violation]:
     for key in keys:
         for epoch in story.epochs:
             slots = [reader.get(key) for reader in epoch.readers]
+            if any(slot is not None and _was_anothers(world, story, slot) for slot in slots):
+                break
             if all(slot is not None and _came(world, slot, epoch) for slot in slots):
                 yield from _shown(world, story, key, epoch)
                 break
             if any(slot is not None and slot.due is not None and slot.due < epoch.end for slot in slots):
                 break  # it had its chance, and was not needed then
+
+
+def _was_anothers(world: World, story: Story, slot: Slot) -> bool:
+    """Whether its time came while the session was another patient's: it had its chance there."""
+    if slot.visit is None or slot.due is None:
+        return False
+    then = world.visits[slot.visit.key].at(slot.due)
+    return then is not None and then.patient != story.patient
 
 
 def _came(world: World, slot: Slot, epoch: Epoch) -> bool:
