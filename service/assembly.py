@@ -182,8 +182,6 @@ def _ticks(
     policy: SendingPolicy,
     stopping: threading.Event,
 ) -> dict[str, Tick]:
-    stop_replies = settings.twilio.stop_replies
-
     def go_on() -> bool:
         return not stopping.is_set()
 
@@ -197,7 +195,7 @@ def _ticks(
         return recovery.recover(sessions, gateway, clock, wait=timedelta(seconds=settings.recovery.wait_seconds))
 
     def fetch_inbound() -> int:
-        return inbox.poll_inbound(sessions, gateway, clock, stop_replies=stop_replies)
+        return inbox.poll_inbound(sessions, gateway, clock, stop_replies=settings.twilio.stop_replies)
 
     asked_at: datetime | None = None
 
@@ -212,7 +210,7 @@ def _ticks(
 
     def inbound() -> int:
         """What is here already is not kept waiting by a network that is out."""
-        understood = inbox.understand_pending(sessions, clock, stop_replies=stop_replies)
+        understood = inbox.understand_pending(sessions, clock, stop_replies=settings.twilio.stop_replies)
         return understood + fetch_inbound() if polls(settings) else understood
 
     return {
